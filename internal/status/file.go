@@ -1,0 +1,56 @@
+package status
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// WriteFile puts a file of a directory in place: it writes NAME.new beside it and renames that. dir
+// is an open directory. A link planted at NAME.new is not followed.
+func WriteFile(dir int, name string, content []byte, mode uint32) error {
+	fresh := name + ".new"
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+	fd, err := unix.Openat(dir, fresh, flags, mode)
+	if err != nil {
+		return &os.PathError{Op: "create", Path: fresh, Err: err}
+	}
+	n, err := unix.Write(fd, content)
+	if err == nil && n < len(content) {
+		err = io.ErrShortWrite
+	}
+	if errClose := unix.Close(fd); err == nil {
+		err = errClose
+	}
+	if err == nil {
+		err = unix.Renameat(dir, fresh, dir, name)
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
+}
+
+// ReadFile reads a regular file of an open directory, at most limit bytes of it. It never blocks,
+// whatever name is.
+func ReadFile(dir int, name string, limit int) ([]byte, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	b := make([]byte, limit)
+	for n := 0; ; {
+		m, err := unix.Read(fd, b[n:])
+		switch {
+		case err == unix.EINTR: //nolint:errorlint // a bare errno
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		case m == 0 || n+m == limit:
+			return b[:n+m], nil
+		default:
+			n += m
+		}
+	}
+}
