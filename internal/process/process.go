@@ -1,0 +1,51 @@
+// Package process starts, identifies, watches and reaps single processes.
+package process
+
+import (
+	"errors"
+	"syscall"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+)
+
+// ErrGone says that a process has ended, or that its pid is another's now.
+var ErrGone = errors.New("process is gone")
+
+// Reap collects every child that has ended, strangers included, and never waits. It must be the
+// only one in its process that waits for children.
+func Reap(each func(pid int, status syscall.WaitStatus)) {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+		each(pid, status)
+	}
+}
+
+// Exit says how a process ended, from what wait4 tells.
+func Exit(status syscall.WaitStatus) event.Exit {
+	if status.Signaled() {
+		return event.Exit{Ended: true, Signal: string(control.SignalName(int(status.Signal())))}
+	}
+	return event.Exit{Ended: true, Code: status.ExitStatus()}
+}
+
+// WaitStatus is the reverse of Exit: what wait4 would tell. An unknown end is that of code 255.
+func WaitStatus(e event.Exit) uint16 {
+	switch {
+	case !e.Ended:
+		return 0
+	case e.Unknown:
+		return 255 << 8
+	case e.Signal != "":
+		return uint16(control.Signal(e.Signal).Number())
+	default:
+		return uint16(e.Code&0xff) << 8
+	}
+}

@@ -1,0 +1,219 @@
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
+	"vigil/internal/svdir"
+)
+
+// SetSubreaper makes this process the parent of its orphaned descendants.
+func SetSubreaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// BootID returns what tells this boot from every other.
+func BootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
+}
+
+// Identify returns what tells the process pid from every other that had or will have that pid.
+// The error is ErrGone if there is none, or if it is a zombie.
+func Identify(pid int) (svdir.Holder, error) {
+	st, err := readStat(pid)
+	if err != nil {
+		return svdir.Holder{}, err
+	}
+	if st.zombie() {
+		return svdir.Holder{}, ErrGone
+	}
+	boot, err := BootID()
+	return svdir.Holder{PID: pid, Start: st.start, Boot: boot}, err
+}
+
+// procStat is what is used of /proc/PID/stat (proc_pid_stat(5)).
+type procStat struct {
+	state    byte
+	ppid     int
+	pgid     int
+	session  int
+	start    uint64 // clock ticks since boot
+	exitCode int    // as wait4 tells; 0 for those who may not see it
+}
+
+func (st procStat) zombie() bool { return st.state == 'Z' || st.state == 'X' }
+
+func readStat(pid int) (procStat, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if os.IsNotExist(err) || os.IsPermission(err) && unix.Kill(pid, 0) == unix.ESRCH {
+		return procStat{}, ErrGone
+	}
+	if err != nil {
+		if pe, ok := err.(*os.PathError); ok && pe.Err == unix.ESRCH { //nolint:errorlint // as os makes it
+			return procStat{}, ErrGone
+		}
+		return procStat{}, err
+	}
+	text := string(b)
+	// The name, in parentheses, may contain anything.
+	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(f) < 20 {
+		return procStat{}, unix.EPROTO
+	}
+	number := func(field int) int {
+		if field-3 >= len(f) {
+			return 0
+		}
+		n, _ := strconv.Atoi(f[field-3]) // the kernel writes numbers
+		return n
+	}
+	start, err := strconv.ParseUint(f[22-3], 10, 64)
+	return procStat{
+		state: f[0][0], ppid: number(4), pgid: number(5), session: number(6),
+		start: start, exitCode: number(52),
+	}, err
+}
+
+// A Handle is a process that cannot be mistaken for another, alive or dead.
+type Handle struct {
+	pid   int
+	start uint64
+	file  *os.File // pidfd
+}
+
+// Open returns the handle of the process pid that was started at start. The error is ErrGone if it
+// has ended, and unix.ENOSYS if the kernel has no pidfds (Linux < 5.3).
+func Open(pid int, start uint64) (*Handle, error) {
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err == unix.EINVAL { //nolint:errorlint // a bare errno; Linux < 5.10 has no such flag
+		if fd, err = unix.PidfdOpen(pid, 0); err == nil {
+			err = unix.SetNonblock(fd, true)
+		}
+	}
+	if err == unix.ESRCH { //nolint:errorlint // a bare errno
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &Handle{pid, start, os.NewFile(uintptr(fd), "pidfd")}
+	st, err := readStat(pid)
+	if err == nil && st.start != start {
+		err = ErrGone
+	}
+	if err != nil {
+		_ = h.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return h, nil
+}
+
+// Close forgets the process.
+func (h *Handle) Close() error { return h.file.Close() }
+
+// PID returns the pid of the process.
+func (h *Handle) PID() int { return h.pid }
+
+// Signal sends a signal to the process. The error is ErrGone if it has ended.
+func (h *Handle) Signal(sig syscall.Signal) error {
+	var errSend error
+	err := h.control(func(fd uintptr) { errSend = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	if err == nil {
+		err = errSend
+	}
+	if err == unix.ESRCH { //nolint:errorlint // a bare errno
+		return ErrGone
+	}
+	return err
+}
+
+func (h *Handle) control(f func(fd uintptr)) error {
+	c, err := h.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return c.Control(f)
+}
+
+// Wait waits, in Go's poller, until the process has died, and returns how it ended if that can be
+// told now or when its parent reaps it: exact, or unknown. The error is that of a closed handle.
+func (h *Handle) Wait() (event.Exit, error) {
+	c, err := h.file.SyscallConn()
+	if err != nil {
+		return event.Exit{}, err
+	}
+	exit := event.Exit{Ended: true, Unknown: true}
+	err = c.Read(func(fd uintptr) bool {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(poll, 0); n == 0 {
+			return false // alive: wait for a wake-up
+		}
+		if status, ok := h.status(int(fd)); ok {
+			exit = Exit(syscall.WaitStatus(status))
+			return true
+		}
+		// The second and last wake-up is that of the reaping.
+		st, err := readStat(h.pid)
+		return err != nil || st.start != h.start
+	})
+	return exit, err
+}
+
+// status returns the wait status of a dead process: from its zombie, or from what the kernel keeps
+// of a reaped one (Linux ≥ 6.15).
+func (h *Handle) status(fd int) (int, bool) {
+	st, err := readStat(h.pid)
+	if err == nil && st.start == h.start && st.zombie() {
+		var owner unix.Stat_t
+		err := unix.Stat("/proc/"+strconv.Itoa(h.pid), &owner)
+		visible := err == nil && (os.Geteuid() == 0 || int(owner.Uid) == os.Geteuid())
+		return st.exitCode, visible
+	}
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	return int(info.exitCode), errno == 0 && info.mask&pidfdInfoExit != 0
+}
+
+// pidfdInfo is struct pidfd_info of linux/pidfd.h, its first version.
+type pidfdInfo struct {
+	mask     uint64
+	_        [13]uint32 // cgroup id, pids, credentials
+	exitCode int32
+}
+
+const (
+	pidfdGetInfo  = 0xc040ff0b // _IOWR(0xff, 11, struct pidfd_info)
+	pidfdInfoExit = 1 << 3
+)
+
+// Descendants returns the processes below the process pid, without zombies. A process that comes
+// or goes meanwhile may be missing.
+func Descendants(pid int) []int {
+	var found []int
+	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return nil
+	}
+	for _, task := range tasks {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/task/" + task.Name() + "/children")
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, word := range strings.Fields(string(b)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				continue // the kernel writes numbers
+			}
+			if st, err := readStat(child); err == nil && !st.zombie() {
+				found = append(found, child)
+			}
+			found = append(found, Descendants(child)...)
+		}
+	}
+	return found
+}

@@ -1,0 +1,50 @@
+//go:build !linux
+
+package process
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"vigil/internal/event"
+	"vigil/internal/svdir"
+)
+
+// SetSubreaper is Linux's.
+func SetSubreaper() error { return unsupported("a child subreaper") }
+
+// BootID is Linux's.
+func BootID() (string, error) { return "", unsupported("a boot id") }
+
+// Identify is Linux's: a pid alone identifies nothing.
+func Identify(pid int) (svdir.Holder, error) {
+	return svdir.Holder{PID: pid}, unsupported("a process's start time")
+}
+
+// A Handle is Linux's.
+type Handle struct{ pid int }
+
+// Open is Linux's.
+func Open(int, uint64) (*Handle, error) { return nil, unsupported("a pidfd") }
+
+// Close forgets the process.
+func (h *Handle) Close() error { return nil }
+
+// PID returns the pid of the process.
+func (h *Handle) PID() int { return h.pid }
+
+// Signal is Linux's.
+func (h *Handle) Signal(syscall.Signal) error { return unsupported("a pidfd") }
+
+// Wait is Linux's.
+func (h *Handle) Wait() (event.Exit, error) {
+	return event.Exit{Ended: true, Unknown: true}, unsupported("a pidfd")
+}
+
+// Descendants is Linux's.
+func Descendants(int) []int { return nil }
+
+func unsupported(what string) error {
+	return fmt.Errorf("no %s on this system: %w", what, errors.ErrUnsupported)
+}

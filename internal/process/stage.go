@@ -1,0 +1,149 @@
+package process
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Program is what a stage becomes.
+type Program struct {
+	Path  string   // relative to Dir
+	Args  []string // from argv[0] on
+	Env   []string
+	Dir   int    // descriptor of the working directory
+	Files [3]int // standard input, output and error
+}
+
+// A Stage is a process in its place (own session, descriptors, environment) that waits for the
+// word to exec its program. If the word never comes, because its parent was killed, it exits
+// without having run anything: so nothing ever runs that was not recorded before.
+type Stage struct {
+	PID    int
+	gate   int
+	result *os.File
+}
+
+// stageName is argv[0] of a stage.
+const stageName = "supervise: stage"
+
+// The descriptors of a stage beside the standard three.
+const (
+	fdGate = 3 + iota
+	fdResult
+	fdDir
+)
+
+// StartStage starts the stage of a program: executable is the path of a binary whose main calls
+// RunStage.
+func StartStage(executable string, p Program) (*Stage, error) {
+	gate, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(gate[0])
+	result, err := pipe()
+	if err != nil {
+		closeAll(gate[1])
+		return nil, err
+	}
+	defer closeAll(result[1])
+	argv := append([]string{stageName, p.Path}, p.Args...)
+	pid, err := syscall.ForkExec(executable, argv, &syscall.ProcAttr{
+		Env: p.Env,
+		Files: []uintptr{
+			uintptr(p.Files[0]), uintptr(p.Files[1]), uintptr(p.Files[2]),
+			fdGate: uintptr(gate[0]), fdResult: uintptr(result[1]), fdDir: uintptr(p.Dir),
+		},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err == nil {
+		err = unix.SetNonblock(result[0], true)
+	}
+	if err != nil {
+		closeAll(gate[1], result[0])
+		return nil, err
+	}
+	return &Stage{PID: pid, gate: gate[1], result: os.NewFile(uintptr(result[0]), "exec result")}, nil
+}
+
+func pipe() ([2]int, error) {
+	var fds [2]int
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := unix.Pipe(fds[:]); err != nil {
+		return fds, err
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds, nil
+}
+
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd) // a pipe
+	}
+}
+
+// Release gives the word. An error means that the stage is dead.
+func (s *Stage) Release() error {
+	_, err := unix.Write(s.gate, []byte{'\n'})
+	closeAll(s.gate)
+	s.gate = -1
+	return err
+}
+
+// Abandon lets the stage exit without having run its program.
+func (s *Stage) Abandon() {
+	closeAll(s.gate)
+	s.gate = -1
+}
+
+// Result waits until the stage has become its program, and returns nil, or the errno with which
+// the exec failed. A stage that was killed before counts as the program: its death tells.
+func (s *Stage) Result() error {
+	defer func() { _ = s.result.Close() }() // it was only read
+	var errno [4]byte
+	if n, _ := s.result.Read(errno[:]); n < len(errno) {
+		return nil // end of file: close-on-exec, or a death
+	}
+	return unix.Errno(binary.NativeEndian.Uint32(errno[:]))
+}
+
+// statusNoExec is the exit status of a stage whose exec failed, as in daemontools.
+const statusNoExec = 111
+
+// RunStage is the whole life of a stage; main calls it before anything else. It returns only in a
+// process that is no stage.
+func RunStage(args []string) {
+	if len(args) < 3 || args[0] != stageName {
+		return
+	}
+	for _, fd := range []int{fdGate, fdResult, fdDir} {
+		unix.CloseOnExec(fd)
+	}
+	var word [1]byte
+	for {
+		n, err := unix.Read(fdGate, word[:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n != 1 {
+			os.Exit(0)
+		}
+		break
+	}
+	err := unix.Fchdir(fdDir)
+	if err == nil {
+		err = syscall.Exec(args[1], args[2:], syscall.Environ())
+	}
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		errno = unix.EIO
+	}
+	_, _ = unix.Write(fdResult, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // the exit status says it too
+	os.Exit(statusNoExec)
+}
