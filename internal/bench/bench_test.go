@@ -1,0 +1,118 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		of   sample
+		want float64
+	}{
+		{nil, 0},
+		{sample{7}, 7},
+		{sample{9, 1, 5}, 5},
+		{sample{4, 1, 3, 2}, 2.5},
+	} {
+		if got := test.of.median(); got != test.want {
+			t.Errorf("median of %v is %v, not %v", test.of, got, test.want)
+		}
+	}
+	unsorted := sample{3, 1, 2}
+	if unsorted.median(); unsorted[0] != 3 {
+		t.Errorf("median sorted its sample: %v", unsorted)
+	}
+}
+
+func TestTable(t *testing.T) {
+	ms := float64(time.Millisecond)
+	var out strings.Builder
+	err := writeTable(&out, []row{
+		{"as theirs", milliseconds, sample{2 * ms}, sample{2 * ms}, 0},
+		{"slower than theirs", milliseconds, sample{2 * ms, 2 * ms}, sample{3 * ms, 3 * ms}, 0},
+		{"within", kilobytes, sample{92 * 1024}, sample{700 * 1024}, 800 * 1024},
+		{"beyond", kilobytes, nil, sample{801 * 1024}, 800 * 1024},
+		{"no goal", number, sample{1}, sample{0}, -1},
+		{"not measured", number, sample{1}, nil, 0},
+		{"nothing to compare with", milliseconds, nil, sample{12e9}, 0},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `median (worst)           runit              vigil              ratio  at most  
+as theirs                2.00 ms            2.00 ms            1.00   runit's  met
+slower than theirs       2.00 ms (2.00 ms)  3.00 ms (3.00 ms)  1.50   runit's  MISSED
+within                   92 kB              700 kB             7.61   800 kB   met
+beyond                   -                  801 kB             -      800 kB   MISSED
+no goal                  1                  0                  0.00   -        
+not measured             1                  -                  -      runit's  
+nothing to compare with  -                  12.0 s             -      runit's  
+`
+	if out.String() != want {
+		t.Errorf("the table is\n%s\nnot\n%s", out.String(), want)
+	}
+}
+
+func TestParseStamp(t *testing.T) {
+	got, err := parseStamp("1500000000 42 my service")
+	if want := (stamp{1500 * time.Millisecond, 42, "my service"}); err != nil || got != want {
+		t.Errorf("got %v, %v, not %v", got, err, want)
+	}
+	for _, line := range []string{"", "1 2", "x 2 web", "1 x web"} {
+		if got, err := parseStamp(line); err == nil {
+			t.Errorf("%q is %v, not an error", line, got)
+		}
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	got, err := parseStat([]byte("12 (a) (b c)) S 7 12 12 0 -1"))
+	if want := (process{12, 7, "a) (b c)"}); err != nil || got != want {
+		t.Errorf("got %v, %v, not %v", got, err, want)
+	}
+	for _, line := range []string{"", "12", ") (", "12 (a)", "x (a) S 7", "12 (a) S x"} {
+		if got, err := parseStat([]byte(line)); err == nil {
+			t.Errorf("%q is %v, not an error", line, got)
+		}
+	}
+}
+
+func TestField(t *testing.T) {
+	const content = "Rss: 9 kB\nPrivate_Clean:   8 kB\nPrivate_Dirty:\t4 kB\n"
+	if got, err := field([]byte(content), "Private_Clean", "Private_Dirty"); err != nil || got != 12 {
+		t.Errorf("got %d, %v, not 12", got, err)
+	}
+	if got, err := field([]byte("Rss:\n"), "Rss"); err == nil {
+		t.Errorf("a field without a number is %d, not an error", got)
+	}
+}
+
+func TestOwnProcess(t *testing.T) {
+	self := os.Getpid()
+	all, err := tree(self)
+	if err != nil || len(all) == 0 || all[0].pid != self || all[0].parent != os.Getppid() {
+		t.Fatalf("the tree of %d is %v, %v", self, all, err)
+	}
+	if n, err := private(self); err != nil || n == 0 {
+		t.Errorf("our own private memory is %d, %v", n, err)
+	}
+	if n, err := switches(self); err != nil || n == 0 {
+		t.Errorf("we have run %d times, %v", n, err)
+	}
+	if got := named(all, "nobody has this name"); len(got) != 0 {
+		t.Errorf("found %v", got)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for dir, want := range map[string]bool{"/a/b": true, "/a/b/c": true, "/a": false, "/a/bc": false, "/": false} {
+		if got := within(dir, "/a/b"); got != want {
+			t.Errorf("%s is within /a/b: %v", dir, got)
+		}
+	}
+}

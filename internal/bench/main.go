@@ -1,0 +1,155 @@
+//go:build linux
+
+// Command bench measures vigil and runit side by side: the same services, in turns, in one run. It
+// does not ship; "make bench" runs it.
+//
+// What it measures is what a service itself says of its start, not what a supervisor claims.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+)
+
+func main() { cli.Main("bench", run) }
+
+// bench is what is to be done.
+type bench struct {
+	services, rounds, tries, arriving int
+	watch                             time.Duration
+	bin                               string
+	only                              string
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var b bench
+	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVarP(&b.services, "services", "n", 200, "services of each suite")
+	flags.IntVar(&b.rounds, "rounds", 5, "starts of all services")
+	flags.IntVar(&b.tries, "tries", 50, "deaths, and calls of the status commands")
+	flags.IntVar(&b.arriving, "arrivals", 20, "directories renamed in")
+	flags.DurationVar(&b.watch, "idle", 30*time.Second, "how long to watch the idle trees")
+	flags.StringVar(&b.bin, "bin", "bin", "where our commands are")
+	flags.StringVar(&b.only, "only", "", "measure this suite alone: runit or vigil")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil
+		}
+		return cli.UsageError(err.Error())
+	}
+	if flags.NArg() > 0 || b.services < 1 || b.rounds < 1 || b.tries < 1 || b.arriving < 1 {
+		return cli.UsageError("bench [-n SERVICES] [--rounds N] [--tries N] [--arrivals N] [--idle DURATION]")
+	}
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	return b.run(ctx, stdout, stderr)
+}
+
+// suites are those to be measured: runit, and ours.
+func (b *bench) suites() ([]*suite, error) {
+	bin, err := filepath.Abs(b.bin)
+	if err != nil {
+		return nil, err
+	}
+	switch b.only {
+	case "":
+		return []*suite{runit(), vigil(bin)}, nil
+	case "runit":
+		return []*suite{runit()}, nil
+	case "vigil":
+		return []*suite{vigil(bin)}, nil
+	}
+	return nil, cli.UsageError("--only runit or --only vigil")
+}
+
+func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	suites, err := b.suites()
+	if err != nil {
+		return err
+	}
+	// What a suite leaves behind becomes our child, so that nothing is left in the end.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("unable to become a subreaper: %w", err)
+	}
+	top, err := os.MkdirTemp("", "vigil-bench")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(top)) }()
+	for _, s := range suites {
+		if err := s.prepare(ctx, top); err != nil {
+			return err
+		}
+	}
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(stdout, "%d services of each suite, side by side; load of the machine before: %s\n",
+		b.services, strings.Join(strings.Fields(string(load))[:3], " ")); err != nil {
+		return err
+	}
+	rows, err := b.measure(ctx, suites, cli.NewPrinter("bench", stderr))
+	return errors.Join(writeTable(stdout, rows), err)
+}
+
+// A step measures one thing of all suites, and gives a row of the table.
+type step struct {
+	what string
+	unit unit
+	goal float64 // as row's
+	do   func(context.Context, []*suite) (map[string]sample, error)
+}
+
+// steps are what is measured of suites that run, in an order in which none disturbs the next.
+func (b *bench) steps() []step {
+	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
+	return []step{
+		{"SIGKILL of a service -> its next start", milliseconds, 0, b.deaths},
+		{fmt.Sprintf("status of %d services", b.services), milliseconds, 0, b.statuses},
+		{"private memory of an idle supervise", kilobytes, memory, memoryOf((*suite).supervises)},
+		{"private memory of the scanner", kilobytes, -1, memoryOf((*suite).scanners)},
+		{"private memory of the hub", kilobytes, -1, memoryOf((*suite).hubs)},
+		{"context switches of an idle tree in " + b.watch.String(), number, -1, b.idle},
+		{"SIGKILL of a service -> a subscriber has the event", milliseconds, event, b.told},
+		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
+	}
+}
+
+// measure does everything, and returns the rows of what it could do.
+func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (rows []row, err error) {
+	all := step{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll}
+	steps := append([]step{all}, b.steps()...)
+	for i, st := range steps {
+		p.Print(fmt.Sprintf("%d of %d: %s", i+1, len(steps), st.what))
+		if i == 1 {
+			defer func() {
+				for _, s := range suites {
+					err = errors.Join(err, s.stop())
+				}
+			}()
+			if err := b.startEach(ctx, suites); err != nil {
+				return rows, err
+			}
+		}
+		measured, err := st.do(ctx, suites)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, row{st.what, st.unit, measured["runit"], measured["vigil"], st.goal})
+	}
+	return rows, nil
+}

@@ -1,0 +1,310 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/svdir"
+)
+
+// startAll measures how long it takes from nothing until all services have started, in turns.
+func (b *bench) startAll(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for round := range b.rounds {
+		for i := range suites {
+			s := suites[(i+round)%len(suites)]
+			if err := s.fresh(b.services); err != nil {
+				return nil, err
+			}
+			d, err := s.start(ctx, b.services)
+			if err = errors.Join(err, s.stop()); err != nil {
+				return nil, err
+			}
+			took[s.name] = append(took[s.name], float64(d))
+		}
+	}
+	return took, nil
+}
+
+// startEach starts all suites, for what is measured of running ones.
+func (b *bench) startEach(ctx context.Context, suites []*suite) error {
+	for _, s := range suites {
+		if err := s.fresh(b.services); err != nil {
+			return err
+		}
+		if _, err := s.start(ctx, b.services); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lifetime is longer than the second after which every suite starts a service again at once.
+const lifetime = 1200 * time.Millisecond
+
+// deaths measures SIGKILL of a service until its next start, one service after the other.
+func (b *bench) deaths(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for i := range b.tries {
+		for _, s := range suites {
+			st := s.victim(i)
+			if err := sleep(ctx, lifetime-(now()-st.at)); err != nil {
+				return nil, err
+			}
+			killed := now()
+			if err := unix.Kill(st.pid, unix.SIGKILL); err != nil {
+				return nil, fmt.Errorf("%s: unable to kill %d: %w", s.name, st.pid, err)
+			}
+			next, err := s.stamps.of(ctx, st.name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w%s", s.name, err, s.said())
+			}
+			took[s.name] = append(took[s.name], float64(next.at-killed))
+		}
+	}
+	return took, nil
+}
+
+// victim is the i-th service, round and round.
+func (s *suite) victim(i int) stamp {
+	names := s.names()
+	return s.stamps.last[names[i%len(names)]]
+}
+
+// names are those of all services that have started.
+func (s *suite) names() []string { return slices.Sorted(maps.Keys(s.stamps.last)) }
+
+// arrivals measures a directory that is renamed in until its run has started.
+func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for range b.arriving {
+		for _, s := range suites {
+			name, path, err := s.service()
+			if err != nil {
+				return nil, err
+			}
+			renamed := now()
+			if err := os.Rename(path, filepath.Join(s.scan, name)); err != nil {
+				return nil, err
+			}
+			st, err := s.stamps.of(ctx, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w%s", s.name, err, s.said())
+			}
+			took[s.name] = append(took[s.name], float64(st.at-renamed))
+		}
+	}
+	return took, nil
+}
+
+// statuses measures one command that shows all services.
+func (b *bench) statuses(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for range b.tries {
+		for _, s := range suites {
+			names := s.names()
+			d, err := s.show(ctx, names[:min(b.services, len(names))])
+			if err != nil {
+				return nil, err
+			}
+			took[s.name] = append(took[s.name], float64(d))
+		}
+	}
+	return took, nil
+}
+
+// An arrival is an event at a subscriber.
+type arrival struct {
+	at      time.Duration
+	service string
+	err     error
+}
+
+// told measures the SIGKILL of a service until a subscriber has the event of its death.
+func (b *bench) told(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for _, s := range suites {
+		if !s.tells {
+			continue
+		}
+		arrivals, conn, err := s.subscribe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.tries {
+			d, err := s.deathTold(ctx, s.victim(i), arrivals)
+			if err != nil {
+				return nil, errors.Join(err, conn.Close())
+			}
+			took[s.name] = append(took[s.name], float64(d))
+		}
+		if err := conn.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return took, nil
+}
+
+// deathTold kills one service, and returns how long the event took.
+func (s *suite) deathTold(ctx context.Context, st stamp, arrivals <-chan arrival) (time.Duration, error) {
+	if err := sleep(ctx, lifetime-(now()-st.at)); err != nil {
+		return 0, err
+	}
+	killed := now()
+	if err := unix.Kill(st.pid, unix.SIGKILL); err != nil {
+		return 0, err
+	}
+	if _, err := s.stamps.of(ctx, st.name); err != nil {
+		return 0, err
+	}
+	at, err := eventOf(ctx, arrivals, st.name)
+	return at - killed, err
+}
+
+// subscribe connects to the suite's events, and returns when it has the picture.
+func (s *suite) subscribe(ctx context.Context) (<-chan arrival, net.Conn, error) {
+	conn, err := net.Dial("unix", filepath.Join(s.scan, svdir.ScanOwn, svdir.EventsSocket))
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := conn.Write([]byte(`{"event":["exited"]}` + "\n")); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	arrivals, synced := make(chan arrival, 1024), make(chan struct{})
+	go listen(conn, synced, arrivals)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-synced:
+		return arrivals, conn, nil
+	case a := <-arrivals:
+		return nil, nil, errors.Join(errors.New("the hub closed the connection"), a.err, conn.Close())
+	case <-ctx.Done():
+		return nil, nil, errors.Join(errors.New("the hub did not send its picture"), ctx.Err(), conn.Close())
+	}
+}
+
+// listen reads events until the connection ends.
+func listen(conn net.Conn, synced chan<- struct{}, arrivals chan<- arrival) {
+	in := bufio.NewScanner(conn)
+	for in.Scan() {
+		a := arrival{at: now()}
+		var line struct{ Event, Service string }
+		if a.err = json.Unmarshal(in.Bytes(), &line); a.err != nil {
+			arrivals <- a
+			return
+		}
+		switch line.Event {
+		case "synced":
+			close(synced)
+		case "exited":
+			a.service = line.Service
+			arrivals <- a
+		}
+	}
+	arrivals <- arrival{err: errors.Join(net.ErrClosed, in.Err())}
+}
+
+func eventOf(ctx context.Context, arrivals <-chan arrival, service string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		select {
+		case a := <-arrivals:
+			if a.err != nil || a.service == service {
+				return a.at, a.err
+			}
+		case <-ctx.Done():
+			return 0, fmt.Errorf("no event of the death of %s: %w", service, ctx.Err())
+		}
+	}
+}
+
+// memoryOf measures what each process of a kind has for itself.
+func memoryOf(kind func(*suite) []string) func(context.Context, []*suite) (map[string]sample, error) {
+	return func(_ context.Context, suites []*suite) (map[string]sample, error) {
+		found := map[string]sample{}
+		for _, s := range suites {
+			all, err := tree(s.root.Pid)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range named(all, kind(s)...) {
+				bytes, err := private(p.pid)
+				if err != nil {
+					return nil, err
+				}
+				found[s.name] = append(found[s.name], float64(bytes))
+			}
+		}
+		return found, nil
+	}
+}
+
+func (s *suite) supervises() []string { return []string{s.supervise} }
+func (s *suite) scanners() []string   { return []string{filepath.Base(s.scanner[0])} }
+func (s *suite) hubs() []string       { return []string{svdir.Hub} }
+
+// idle counts how often the processes of the suites run while nothing happens.
+func (b *bench) idle(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	before := map[string]uint64{}
+	for _, s := range suites {
+		n, err := s.ran()
+		if err != nil {
+			return nil, err
+		}
+		before[s.name] = n
+	}
+	if err := sleep(ctx, b.watch); err != nil {
+		return nil, err
+	}
+	counted := map[string]sample{}
+	for _, s := range suites {
+		n, err := s.ran()
+		if err != nil {
+			return nil, err
+		}
+		counted[s.name] = sample{float64(n - before[s.name])}
+	}
+	return counted, nil
+}
+
+// ran is how often the suite's own processes have run so far.
+func (s *suite) ran() (sum uint64, err error) {
+	all, err := tree(s.root.Pid)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range named(all, slices.Concat(s.supervises(), s.scanners(), s.hubs())...) {
+		n, err := switches(p.pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,220 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A suite is one of those that are compared, with a scan directory of its own.
+type suite struct {
+	name      string
+	scanner   []string    // the command of its scanner, without the directory
+	status    []string    // the command that shows services, without the directories
+	supervise string      // the process's name of what owns one service
+	bring     unix.Signal // what makes the scanner bring everything down
+	tells     bool        // it has a socket with events
+
+	dir     string // holds everything of it
+	scan    string
+	program string // every service's run
+	stamps  *stamps
+	made    int // services, so that no name comes twice
+
+	root *os.Process // the running scanner
+	log  *os.File
+}
+
+func runit() *suite {
+	return &suite{
+		name: "runit", scanner: []string{"runsvdir", "-P"}, status: []string{"sv", "status"},
+		supervise: "runsv", bring: unix.SIGHUP,
+	}
+}
+
+func vigil(bin string) *suite {
+	return &suite{
+		name: "vigil", scanner: []string{filepath.Join(bin, "svscan")},
+		status:    []string{filepath.Join(bin, "svstat")},
+		supervise: "supervise", bring: unix.SIGTERM, tells: true,
+	}
+}
+
+// prepare makes what the suite needs for all its runs.
+func (s *suite) prepare(ctx context.Context, top string) (err error) {
+	for _, command := range []string{s.scanner[0], s.status[0]} {
+		if _, err := exec.LookPath(command); err != nil {
+			return fmt.Errorf("%w (apt-get install runit; make)", err)
+		}
+	}
+	s.dir = filepath.Join(top, s.name)
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		return err
+	}
+	s.stamps, s.program, err = openStamps(ctx, s.dir)
+	return err
+}
+
+// fresh makes a new scan directory with n services in it.
+func (s *suite) fresh(n int) error {
+	var err error
+	if s.scan, err = os.MkdirTemp(s.dir, "scan"); err != nil {
+		return err
+	}
+	for range n {
+		name, path, err := s.service()
+		if err == nil {
+			err = os.Rename(path, filepath.Join(s.scan, name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// service makes one service directory beside the scan directory.
+func (s *suite) service() (name, path string, err error) {
+	s.made++
+	name = fmt.Sprintf("s%05d", s.made)
+	path = filepath.Join(s.dir, name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return "", "", err
+	}
+	return name, path, os.Link(s.program, filepath.Join(path, "run"))
+}
+
+// start starts the scanner and waits until n services have started. It returns how long the last
+// of them took.
+func (s *suite) start(ctx context.Context, n int) (time.Duration, error) {
+	s.stamps.forget()
+	command, err := exec.LookPath(s.scanner[0])
+	if err != nil {
+		return 0, err
+	}
+	if s.log, err = os.Create(filepath.Join(s.dir, "log")); err != nil {
+		return 0, err
+	}
+	began := now()
+	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), s.scan), &os.ProcAttr{
+		Files: []*os.File{nil, s.log, s.log},
+		Env:   []string{"PATH=" + os.Getenv("PATH")},
+	})
+	if err != nil {
+		return 0, err
+	}
+	var last time.Duration
+	for range n {
+		st, err := s.stamps.next(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w%s", s.name, err, s.said())
+		}
+		last = max(last, st.at)
+	}
+	return last - began, nil
+}
+
+// said is what the suite wrote to its log, for an error message.
+func (s *suite) said() string {
+	content, err := os.ReadFile(s.log.Name())
+	if err != nil || len(content) == 0 {
+		return ""
+	}
+	const enough = 2000
+	return "\n" + string(content[:min(len(content), enough)])
+}
+
+// stop brings everything down, and returns when nothing of it is left.
+func (s *suite) stop() error {
+	if s.root == nil {
+		return nil
+	}
+	errs := []error{s.root.Signal(s.bring)}
+	for end := now() + patience; ; {
+		left, err := tree(s.root.Pid)
+		if err != nil {
+			return err
+		}
+		if reap(left) == 0 {
+			break
+		}
+		if now() > end {
+			errs = append(errs, fmt.Errorf("%s: %d processes were left, and killed%s", s.name, len(left), s.said()))
+			for _, p := range left {
+				_ = unix.Kill(p.pid, unix.SIGKILL) // it may just have gone
+			}
+			end = now() + patience
+		}
+		time.Sleep(pause)
+	}
+	s.root = nil
+	return errors.Join(append(errs, s.orphans(), s.log.Close(), os.RemoveAll(s.scan))...)
+}
+
+// pause is between two looks at processes that are going.
+const pause = 20 * time.Millisecond
+
+// reap waits for those of the processes that are ours and dead, and returns how many are left.
+func reap(processes []process) (left int) {
+	for _, p := range processes {
+		if pid, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil); err == nil && pid == 0 || err != nil && unix.Kill(p.pid, 0) == nil {
+			left++
+		}
+	}
+	return left
+}
+
+// orphans waits for what the suite left behind when its scanner was gone: we are the subreaper of
+// all, and runsvdir does not wait for its runsv.
+func (s *suite) orphans() error {
+	for end := now() + patience; ; time.Sleep(pause) {
+		all, err := tree(os.Getpid())
+		if err != nil {
+			return err
+		}
+		var mine []process
+		for _, p := range all {
+			if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid)); err != nil || within(dir, s.scan) {
+				mine = append(mine, p)
+			}
+		}
+		if reap(mine) == 0 {
+			return nil
+		}
+		if now() > end {
+			return fmt.Errorf("%s: %d processes did not go away", s.name, len(mine))
+		}
+	}
+}
+
+func within(dir, top string) bool {
+	rel, err := filepath.Rel(top, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// show runs the suite's status command on the directories of all services, and returns how long
+// that took.
+func (s *suite) show(ctx context.Context, names []string) (time.Duration, error) {
+	args := slices.Clip(s.status[1:])
+	for _, name := range names {
+		args = append(args, filepath.Join(s.scan, name))
+	}
+	command := exec.CommandContext(ctx, s.status[0], args...)
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "SVDIR=" + s.scan}
+	began := now()
+	err := command.Run()
+	took := now() - began
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", command, err)
+	}
+	return took, nil
+}
