@@ -1,0 +1,79 @@
+# vigil: `make` builds, `make demo` shows it, `make check` is what CI runs. GNU make.
+
+GO ?= go
+PREFIX ?= /usr/local
+MANDIR ?= $(PREFIX)/share/man
+# Where the pinned tools are installed by `make deps`.
+TOOLS ?= $(shell $(GO) env GOPATH)/bin
+# How long `make fuzz` gives to each of its targets.
+FUZZTIME ?= 30s
+# Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
+BENCH ?=
+
+COMMANDS := svscan supervise svc svstat svevents
+PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
+# No symbols and no cgo: what supervise links is memory that every service costs.
+LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
+# These run commands that they build from the tree, which go's cache of test results cannot see.
+UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
+
+all: bin
+
+bin: FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+demo: bin
+	examples/demo/story bin
+
+check: deps lint vet test
+
+deps:
+	.ci/deps $(TOOLS)
+
+lint:
+	$(TOOLS)/golangci-lint run ./...
+
+vet:
+	$(GO) vet ./...
+	GOOS=freebsd $(GO) vet ./...
+	GOOS=openbsd $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+
+test:
+	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED))")
+	$(GO) test -race -count=1 $(UNCACHED)
+
+man:
+	$(GO) test -count=1 ./internal/man
+
+# Every fuzz target for FUZZTIME: go takes one of them at a time.
+fuzz:
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: bin
+	$(GO) run ./internal/bench $(BENCH)
+
+cover:
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
+	@echo 'by line: go tool cover -html=cover.out'
+
+install: bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(PREFIX)/bin
+	for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit; done
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(COMMANDS))
+	for page in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; done
+
+clean:
+	rm -rf bin cover.out
+
+FORCE:
+.PHONY: all demo check deps lint vet test man fuzz bench cover install uninstall clean FORCE
