@@ -1,0 +1,138 @@
+package man_test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"testing"
+
+	"vigil/internal/event"
+)
+
+// constants returns the values of the exported string constants of a package's directory that have
+// the type: "" for those without one.
+func constants(t *testing.T, dir, typ string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.CONST {
+				for _, spec := range d.Specs {
+					found = append(found, values(t, spec.(*ast.ValueSpec), typ)...)
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("%s has no constants of the type %q", dir, typ)
+	}
+	return found
+}
+
+func values(t *testing.T, spec *ast.ValueSpec, typ string) (found []string) {
+	t.Helper()
+	got := ""
+	if ident, ok := spec.Type.(*ast.Ident); ok {
+		got = ident.Name
+	}
+	if got != typ || !spec.Names[0].IsExported() {
+		return nil
+	}
+	for _, value := range spec.Values {
+		if lit, ok := value.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			text, err := strconv.Unquote(lit.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, text)
+		}
+	}
+	return found
+}
+
+// TestEvents: svevents(5) has every kind of event and every state.
+func TestEvents(t *testing.T) {
+	p := find(t, "svevents", "5")
+	for _, typ := range []string{"Kind", "Phase"} {
+		for _, word := range constants(t, "../event", typ) {
+			if !p.has(word) {
+				t.Errorf("%s has no %s", p.path, word)
+			}
+		}
+	}
+}
+
+// TestFields: svevents(5) or service(5) has every field of a record.
+func TestFields(t *testing.T) {
+	events, service := find(t, "svevents", "5"), find(t, "service", "5")
+	r := filled(t)
+	var line map[string]any
+	if err := json.Unmarshal(r.Append(nil), &line); err != nil {
+		t.Fatal(err)
+	}
+	for key := range line {
+		if !events.has(key) && !service.has(key) {
+			t.Errorf("neither %s nor %s has the field %s", events.path, service.path, key)
+		}
+	}
+}
+
+// filled is a record in which no field is zero.
+func filled(t *testing.T) event.Record {
+	t.Helper()
+	var r event.Record
+	v := reflect.ValueOf(&r).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("x")
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			f.SetInt(1)
+		case reflect.Uint64:
+			f.SetUint(1)
+		}
+	}
+	r.Time = r.Time.AddDate(1, 0, 0)
+	r.Since, r.ReadySince = r.Time, r.Time
+	r.Exit, r.PIDs = event.Exit{Ended: true}, []int{1}
+	return r
+}
+
+// TestFiles: service(5) and scandir(5) have every name of a file, service(5) every setting.
+func TestFiles(t *testing.T) {
+	service, scandir := find(t, "service", "5"), find(t, "scandir", "5")
+	for _, name := range constants(t, "../svdir", "") {
+		if !mentions(service, name) && !mentions(scandir, name) {
+			t.Errorf("neither %s nor %s has the file %s", service.path, scandir.path, name)
+		}
+	}
+	for _, name := range constants(t, "../settings", "") {
+		if !service.has(name) {
+			t.Errorf("%s has no setting %s", service.path, name)
+		}
+	}
+}
+
+// mentions reports that an item of the page is the path, or ends in it.
+func mentions(p page, name string) bool {
+	for _, word := range p.words() {
+		if word == name || filepath.Base(word) == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package man_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A page is one manual page, in mdoc.
+type page struct {
+	path, name, section string // "../../cmd/svc/svc.1", "svc", "1"
+	lines               []string
+}
+
+// pages returns all manual pages of the tree: they live beside what they describe.
+func pages(t *testing.T) []page {
+	t.Helper()
+	var found []page
+	for _, pattern := range []string{"../../cmd/*/*.[158]", "../../internal/*/*.[158]"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ext := filepath.Ext(path)
+			found = append(found, page{
+				path: path, name: strings.TrimSuffix(filepath.Base(path), ext), section: ext[1:],
+				lines: strings.Split(string(content), "\n"),
+			})
+		}
+	}
+	return found
+}
+
+// find returns one page, such as service(5).
+func find(t *testing.T, name, section string) page {
+	t.Helper()
+	for _, p := range pages(t) {
+		if p.name == name && p.section == section {
+			return p
+		}
+	}
+	t.Fatalf("there is no page %s(%s)", name, section)
+	return page{}
+}
+
+// sections are the titles of the page's sections, in their order.
+func (p page) sections() []string {
+	var titles []string
+	for _, line := range p.lines {
+		if title, ok := strings.CutPrefix(line, ".Sh "); ok {
+			titles = append(titles, strings.Trim(title, `"`))
+		}
+	}
+	return titles
+}
+
+// items are the heads of the page's lists, unquoted, without the macro: what has a description.
+func (p page) items() []string {
+	var heads []string
+	for _, line := range p.lines {
+		if head, ok := strings.CutPrefix(line, ".It "); ok {
+			heads = append(heads, head)
+		}
+	}
+	return heads
+}
+
+// macro is the name of a macro inside of a line, or a word that only typesets.
+var macro = regexp.MustCompile(`^([A-Z][a-z]|[,.|:;()])$`)
+
+// words are those of all items, without macros and punctuation.
+func (p page) words() []string {
+	var found []string
+	for _, head := range p.items() {
+		for _, word := range strings.Fields(head) {
+			if !macro.MatchString(word) {
+				found = append(found, strings.Trim(word, `",`))
+			}
+		}
+	}
+	return found
+}
+
+// has reports that the page has an item with the word.
+func (p page) has(word string) bool { return slices.Contains(p.words(), word) }
+
+// flag is an option in an item: "Fl j", "Fl -json", "Fl Fl json".
+var flag = regexp.MustCompile(`\bFl (Fl )?(-?[A-Za-z0-9][A-Za-z0-9-]*|-[a-z][a-z-]*)`)
+
+// flags are the options that the page describes: "-j", "--json".
+func (p page) flags() []string {
+	var found []string
+	for _, head := range p.items() {
+		for _, match := range flag.FindAllStringSubmatch(head, -1) {
+			option := "-" + match[2]
+			if match[1] != "" {
+				option = "-" + option
+			}
+			found = append(found, option)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
