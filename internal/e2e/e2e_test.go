@@ -1,0 +1,173 @@
+//go:build linux
+
+// Package e2e runs the scripts of testdata/script: the real five binaries, real processes and the
+// real clients of the other suites.
+//
+// Commands of the scripts beside testscript's own are in commands_test.go. A script that fails
+// with services still running leaves none of them behind; nor does a test run that is interrupted
+// or killed: see keeper_test.go.
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The module's root, from this directory.
+const root = "../.."
+
+// binaries are the commands that scripts find first in their PATH.
+var binaries = []string{"svscan", "supervise", "svc", "svstat", "svevents"}
+
+// scratch is a directory of this run: binaries and the scripts' work directories. It is removed
+// at the end, also when the run is interrupted.
+var scratch string
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == keeperArg {
+		os.Exit(keeperMain(os.Args[2:]))
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	// A short name: the sockets of a script's scan directory must fit into sun_path.
+	if scratch, err = os.MkdirTemp("", "e2e"); err == nil {
+		err = os.Chmod(scratch, 0o755) // for those that -user starts
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer cleanUp()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-interrupted
+		cleanUp()
+		os.Exit(1)
+	}()
+	return m.Run()
+}
+
+// cleanUp ends what is still running and removes the scratch directory.
+func cleanUp() {
+	keepers.killAll()
+	if err := os.RemoveAll(scratch); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+	}
+}
+
+func TestScripts(t *testing.T) {
+	bin := build(t)
+	t.Setenv("GOTMPDIR", scratch) // where testscript makes its work directories
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join(root, "testdata/script"),
+		Setup:               func(env *testscript.Env) error { return setup(env, bin) },
+		Cmds:                commands,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// build builds the five binaries, with the race detector if this test has it.
+func build(t *testing.T) (dir string) {
+	t.Helper()
+	dir = filepath.Join(scratch, "bin")
+	args := []string{"build", "-o", dir + "/"}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	for _, b := range binaries {
+		args = append(args, "./cmd/"+b)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return dir
+}
+
+// setup gives a script its environment and arranges for its end.
+func setup(env *testscript.Env, bin string) error {
+	examples, err := filepath.Abs(filepath.Join(root, "examples"))
+	if err != nil {
+		return err
+	}
+	services, err := filepath.Abs("testdata/bin") // idle, catch: programs for run
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", bin+":"+services+":/usr/local/sbin:/usr/sbin:/sbin:"+os.Getenv("PATH"))
+	env.Setenv("BIN", bin)
+	env.Setenv("EXAMPLES", examples)
+	env.Setenv("SVDIR", filepath.Join(env.WorkDir, "sv"))
+	env.Setenv("REAL", "/usr/bin") // of daemontools' commands that have the names of ours
+	env.Setenv("LC_ALL", "C.UTF-8")
+	// A service that is a Go program is built where it runs.
+	env.Setenv("GOCACHE", filepath.Join(scratch, "gocache"))
+	// Without it each binary with the race detector sleeps for a second before it exits.
+	env.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+raceLog(env.WorkDir))
+	for _, dir := range []string{filepath.Dir(env.WorkDir), env.WorkDir} {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			return err
+		}
+	}
+	if err := makeExecutable(env.WorkDir); err != nil {
+		return err
+	}
+	s := &script{work: env.WorkDir}
+	env.Values[scriptKey{}] = s
+	t, ok := env.T().(testing.TB)
+	if !ok {
+		return fmt.Errorf("%T cannot report an error", env.T())
+	}
+	env.Defer(func() { s.end(t) })
+	return nil
+}
+
+// makeExecutable gives the x bits to every file of the archive that begins with #!.
+func makeExecutable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(content), "#!") {
+			return err
+		}
+		return os.Chmod(path, 0o755)
+	})
+}
+
+func raceLog(work string) string { return filepath.Join(work, ".race") }
+
+// reportRaces fails the test for what the race detector of any binary of the script wrote.
+func reportRaces(t testing.TB, work string) {
+	t.Helper()
+	logs, err := filepath.Glob(raceLog(work) + ".*")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, log := range logs {
+		content, err := os.ReadFile(log)
+		if err != nil {
+			t.Error(err)
+		}
+		t.Errorf("data race:\n%s", content)
+	}
+}

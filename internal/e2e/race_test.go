@@ -1,0 +1,6 @@
+//go:build linux && race
+
+package e2e
+
+// raceEnabled says that this test was built with -race, and so are the binaries.
+const raceEnabled = true
