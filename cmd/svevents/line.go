@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/subscribe"
+)
+
+// Widths of columns in characters. That of services grows with the longest name so far.
+const (
+	minService = 8
+	maxService = 32
+	widthEvent = 10
+)
+
+const timeLayout = "2006-01-02 15:04:05.000"
+
+// A lineWriter writes records as lines: for people, or as they came.
+type lineWriter struct {
+	w       *bufio.Writer
+	json    bool
+	colour  bool
+	service int // the width of the column
+}
+
+// newLineWriter writes in colour if stdout is a terminal and the user has not set NO_COLOR.
+func newLineWriter(stdout io.Writer, json bool) *lineWriter {
+	f, ok := stdout.(*os.File)
+	colour := ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+	return &lineWriter{w: bufio.NewWriter(stdout), json: json, colour: colour, service: minService}
+}
+
+func (l *lineWriter) flush() error { return l.w.Flush() }
+
+// write writes one line. The writer keeps an error until flush.
+func (l *lineWriter) write(item *subscribe.Item) {
+	if l.json {
+		_, _ = l.w.WriteString(item.Line + "\n")
+		return
+	}
+	_, _ = l.w.WriteString(l.line(item) + "\n")
+}
+
+// line is a record for people: when, which service, what, and the facts.
+func (l *lineWriter) line(item *subscribe.Item) string {
+	r := &item.Record
+	when := strings.Repeat(" ", len(timeLayout))
+	if !r.Time.IsZero() {
+		when = r.Time.Local().Format(timeLayout)
+	}
+	service := cli.Printable(r.Service)
+	l.service = max(l.service, min(utf8.RuneCountInString(service), maxService))
+	kind := pad(cli.Printable(string(r.Event)), widthEvent)
+	facts := strings.Join(facts(item), ", ")
+	line := l.paint(faint, when) + "  " + pad(service, l.service) + "  " + l.paint(colourOf(r), kind) + "  " + facts
+	return strings.TrimRight(line, " ")
+}
+
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+}
+
+// Colours, as the parameters of the terminal's SGR sequence.
+const (
+	plain  = ""
+	faint  = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (l *lineWriter) paint(colour, text string) string {
+	if !l.colour || colour == plain {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// colourOf is green for what is as it should be, yellow for what is under way, and red for what
+// somebody may have to look at.
+func colourOf(r *event.Record) string {
+	switch r.Event {
+	case event.Failed, event.Flapping, event.Backoff, event.Config, event.ScanError, event.SuperviseDied, event.Gap, event.Leftover:
+		return red
+	case event.Exited:
+		if r.Why == "crash" {
+			return red
+		}
+		return yellow
+	case event.Up, event.Ready, event.Adopted, event.Resumed:
+		return green
+	case event.Waiting, event.Starting, event.Stopping, event.Killed, event.Paused, event.Unready:
+		return yellow
+	}
+	return plain
+}
+
+// facts are what a record says besides its time, service and event, the most telling first.
+func facts(item *subscribe.Item) []string {
+	r := &item.Record
+	if r.Event == event.Gap {
+		return gapFacts(r, item.Gap())
+	}
+	var list []string
+	add := func(present bool, fact string) {
+		if present {
+			list = append(list, cli.Printable(fact))
+		}
+	}
+	if r.Event == event.State {
+		add(true, string(r.State))
+		add(r.Ready, "ready")
+		add(r.Paused, "paused")
+	}
+	add(r.Command != "", r.Command)
+	add(r.Signal != "", "signal "+r.Signal)
+	add(r.PID != 0, "pid "+strconv.Itoa(r.PID))
+	add(r.Exit.Ended, exitFact(r.Exit))
+	add(r.Why != "", r.Why)
+	add(r.Lived != 0, "lived "+brief(r.Lived))
+	add(r.Next != 0, "next in "+brief(r.Next))
+	add(r.Deaths == 1, "1 death")
+	add(r.Deaths > 1, strconv.Itoa(r.Deaths)+" deaths in a row")
+	add(len(r.PIDs) > 0, "pids "+joinInts(r.PIDs))
+	add(r.File != "", "file "+r.File)
+	add(r.Reason != "", r.Reason)
+	for _, f := range r.Extra {
+		add(true, f.Key+"="+shortValue(f.JSON))
+	}
+	return list
+}
+
+func gapFacts(r *event.Record, g subscribe.Gap) []string {
+	count := "seq"
+	if r.Service != "" {
+		count = "n"
+	}
+	text := " events are missing, "
+	if g.Missed == 1 {
+		text = " event is missing, "
+	}
+	from, to := strconv.FormatUint(g.From, 10), strconv.FormatUint(g.To, 10)
+	return []string{strconv.FormatUint(g.Missed, 10) + text + count + " " + from + " to " + to}
+}
+
+func exitFact(e event.Exit) string {
+	switch {
+	case e.Unknown:
+		return "exit unknown"
+	case e.Signal != "":
+		return "killed by " + e.Signal
+	}
+	return "exit " + strconv.Itoa(e.Code)
+}
+
+// brief is a duration in a few digits.
+func brief(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond / 10).String()
+	case d < time.Minute:
+		return d.Round(time.Second / 100).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func joinInts(list []int) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, " ")
+}
+
+// shortValue is a JSON value without quotes where nothing else could be meant.
+func shortValue(value string) string {
+	var text string
+	if json.Unmarshal([]byte(value), &text) != nil || text == "" || strings.ContainsAny(text, " ,\"") {
+		return value
+	}
+	return text
+}
