@@ -35,17 +35,3 @@ func Exit(status syscall.WaitStatus) event.Exit {
 	}
 	return event.Exit{Ended: true, Code: status.ExitStatus()}
 }
-
-// WaitStatus is the reverse of Exit: what wait4 would tell. An unknown end is that of code 255.
-func WaitStatus(e event.Exit) uint16 {
-	switch {
-	case !e.Ended:
-		return 0
-	case e.Unknown:
-		return 255 << 8
-	case e.Signal != "":
-		return uint16(control.Signal(e.Signal).Number())
-	default:
-		return uint16(e.Code&0xff) << 8
-	}
-}

@@ -119,10 +119,24 @@ func (h *Handle) Close() error { return h.file.Close() }
 // PID returns the pid of the process.
 func (h *Handle) PID() int { return h.pid }
 
+// signalGroup is PIDFD_SIGNAL_PROCESS_GROUP (Linux ≥ 6.9).
+const signalGroup = 1 << 2
+
 // Signal sends a signal to the process. The error is ErrGone if it has ended.
-func (h *Handle) Signal(sig syscall.Signal) error {
+func (h *Handle) Signal(sig syscall.Signal) error { return h.send(sig, 0) }
+
+// SignalGroup sends a signal to the process group that the process leads.
+func (h *Handle) SignalGroup(sig syscall.Signal) error {
+	err := h.send(sig, signalGroup)
+	if err == unix.EINVAL && h.send(0, 0) == nil { //nolint:errorlint // a bare errno, of an older kernel
+		return unix.Kill(-h.pid, sig)
+	}
+	return err
+}
+
+func (h *Handle) send(sig syscall.Signal, flags int) error {
 	var errSend error
-	err := h.control(func(fd uintptr) { errSend = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	err := h.control(func(fd uintptr) { errSend = unix.PidfdSendSignal(int(fd), sig, nil, flags) })
 	if err == nil {
 		err = errSend
 	}
@@ -162,6 +176,22 @@ func (h *Handle) Wait() (event.Exit, error) {
 		return err != nil || st.start != h.start
 	})
 	return exit, err
+}
+
+// Ended reports whether the process has ended, without waiting, and how, if that can be told now.
+func (h *Handle) Ended() (event.Exit, bool) {
+	exit, ended := event.Exit{Ended: true, Unknown: true}, false
+	err := h.control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, _ := unix.Poll(poll, 0); n == 0 {
+			return
+		}
+		ended = true
+		if status, ok := h.status(int(fd)); ok {
+			exit = Exit(syscall.WaitStatus(status))
+		}
+	})
+	return exit, ended && err == nil
 }
 
 // status returns the wait status of a dead process: from its zombie, or from what the kernel keeps
@@ -216,4 +246,22 @@ func Descendants(pid int) []int {
 		}
 	}
 	return found
+}
+
+// IsStage reports that a process is a stage that has not become its program.
+func IsStage(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	return err == nil && strings.HasPrefix(string(b), stageName+"\x00")
+}
+
+// IsChild reports that a process is a child of this one.
+func IsChild(pid int) bool {
+	st, err := readStat(pid)
+	return err == nil && st.ppid == os.Getpid()
+}
+
+// HasChildren reports that this process has children, zombies included.
+func HasChildren() bool {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != unix.ECHILD //nolint:errorlint // a bare errno
 }

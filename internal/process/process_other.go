@@ -4,7 +4,6 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 
 	"vigil/internal/event"
@@ -37,6 +36,12 @@ func (h *Handle) PID() int { return h.pid }
 // Signal is Linux's.
 func (h *Handle) Signal(syscall.Signal) error { return unsupported("a pidfd") }
 
+// SignalGroup is Linux's.
+func (h *Handle) SignalGroup(syscall.Signal) error { return unsupported("a pidfd") }
+
+// Ended is Linux's.
+func (h *Handle) Ended() (event.Exit, bool) { return event.Exit{}, false }
+
 // Wait is Linux's.
 func (h *Handle) Wait() (event.Exit, error) {
 	return event.Exit{Ended: true, Unknown: true}, unsupported("a pidfd")
@@ -45,6 +50,15 @@ func (h *Handle) Wait() (event.Exit, error) {
 // Descendants is Linux's.
 func Descendants(int) []int { return nil }
 
+// IsStage is Linux's.
+func IsStage(int) bool { return false }
+
+// IsChild is Linux's.
+func IsChild(int) bool { return false }
+
+// HasChildren is Linux's: elsewhere Descendants finds none.
+func HasChildren() bool { return false }
+
 func unsupported(what string) error {
-	return fmt.Errorf("no %s on this system: %w", what, errors.ErrUnsupported)
+	return errors.Join(errors.New("no "+what+" on this system"), errors.ErrUnsupported)
 }

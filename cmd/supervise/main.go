@@ -1,0 +1,71 @@
+// Supervise starts and monitors one service.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"vigil/internal/cli"
+	"vigil/internal/process"
+	"vigil/internal/supervise"
+)
+
+const usage = `supervise [-R] [-e FIFO] DIR`
+
+const help = `usage: ` + usage + `
+
+Starts the program DIR/run, restarts it when it dies, and takes commands for it.
+
+  -R          x and o are runit's: x stops the service first, o wants it down
+  -e FIFO     write events to this FIFO
+  -h, --help  print this text
+  --version   print the version
+`
+
+func main() {
+	process.RunStage(os.Args)
+	cli.Main("supervise", run)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c := supervise.Config{Stderr: stderr}
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-" {
+		arg := args[0]
+		args = args[1:]
+		switch {
+		case arg == "--":
+		case arg == "-h", arg == "--help":
+			_, err := io.WriteString(stdout, help)
+			return err
+		case arg == "--version":
+			_, err := io.WriteString(stdout, "supervise (vigil) "+cli.Version+"\n")
+			return err
+		case arg == "-R":
+			c.Runit = true
+			continue
+		case arg == "-e" && len(args) > 0:
+			c.Events, args = args[0], args[1:]
+			continue
+		case strings.HasPrefix(arg, "-e") && arg != "-e":
+			c.Events = arg[2:]
+			continue
+		default:
+			return cli.UsageError(usage)
+		}
+		break
+	}
+	if len(args) != 1 || args[0] == "" {
+		return cli.UsageError(usage)
+	}
+	c.Dir = args[0]
+	err := supervise.Run(ctx, c)
+	var locked *supervise.LockedError
+	if errors.As(err, &locked) {
+		cli.NewPrinter("supervise", stderr).Print("fatal: " + locked.Error())
+		return cli.Status(cli.StatusUsage)
+	}
+	return err
+}

@@ -1,0 +1,276 @@
+package machine
+
+import (
+	"slices"
+	"strings"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/svdir"
+)
+
+// commanded carries out one byte of the control FIFO.
+func (t *step) commanded(c Commanded) {
+	if c.Why != "" {
+		t.Why = c.Why
+	}
+	entry, known := control.Lookup(c.Command)
+	if !known {
+		return
+	}
+	switch c.Command { //nolint:exhaustive // the default is a signal, as the entry says
+	case control.Up:
+		t.up(WantUp)
+	case control.Once:
+		t.up(WantOnce)
+	case control.Down:
+		t.down()
+	case control.Exit:
+		t.exit()
+	case control.NoRestart:
+		t.noRestart()
+	case control.Disable:
+		t.do(SetDown{true})
+		t.down()
+	case control.Enable:
+		t.do(SetDown{false})
+		t.up(WantUp)
+	case control.Retire:
+		t.do(SetDown{true})
+		t.noRestart()
+	case control.Restart:
+		if t.Role == Run {
+			t.stop(c.Command)
+		}
+	case control.Reload:
+		t.reload()
+	case control.Upgrade:
+		t.do(Upgrade{})
+	default:
+		if t.Role == Run {
+			t.ask(Job{svdir.Control + "/" + string(rune(c.Command)), c.Command})
+		}
+	}
+	t.tellCommand(entry, c.Why)
+}
+
+// tellCommand tells of a command before what it led to, but after the signals that it sent: what
+// is told has been done.
+func (t *step) tellCommand(entry control.Entry, why string) {
+	tell := t.telling(event.Record{Event: event.Command, Command: entry.Word, Why: why})
+	first := slices.IndexFunc(t.actions, func(a Action) bool {
+		_, isTell := a.(Tell)
+		return isTell
+	})
+	if first < 0 {
+		first = len(t.actions)
+	}
+	t.actions = slices.Insert(t.actions, first, Action(tell))
+}
+
+func (t *step) up(want Want) {
+	if t.Runit {
+		t.Leaving = false
+	}
+	if t.Leaving {
+		return
+	}
+	t.Want = want
+	t.Delay, t.Deaths = minDelay, 0
+	if t.Role != NoRole || t.Phase == event.PhaseStarting || t.Phase == event.PhaseFinishing {
+		return
+	}
+	t.Phase, t.NextAt = event.PhaseDown, 0
+	if t.Job.Program == svdir.Control+"/u" {
+		return // the start under way will see the new want
+	}
+	t.ask(Job{svdir.Control + "/u", control.Up})
+}
+
+func (t *step) down() {
+	if t.Runit {
+		t.Leaving = false
+	}
+	t.goDown(control.Down)
+}
+
+// goDown stops run, or cancels what would start it.
+func (t *step) goDown(c control.Command) {
+	t.Want = WantDown
+	t.Delay, t.Deaths = minDelay, 0
+	switch {
+	case t.Role == Run || t.Phase == event.PhaseStarting:
+		t.stop(c)
+	case t.Phase == event.PhaseFinishing:
+	case t.Phase != event.PhaseDown:
+		t.Phase, t.NextAt = event.PhaseDown, 0
+		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
+	}
+}
+
+func (t *step) exit() {
+	t.Leaving = true
+	if t.Logger {
+		t.do(CloseInput{})
+	}
+	if t.Runit {
+		t.goDown(control.Exit)
+	}
+	t.leaveIfDown()
+}
+
+// leaveIfDown ends supervise if nothing runs that would have to end first.
+func (t *step) leaveIfDown() {
+	if t.Leaving && t.Role == NoRole && t.Phase != event.PhaseStarting && t.Phase != event.PhaseFinishing {
+		t.Phase, t.NextAt = event.PhaseDown, 0
+		t.leave()
+	}
+}
+
+func (t *step) hungUp() {
+	if t.Logger {
+		t.EOFAt = t.after(t.set.TimeoutFinish)
+	}
+	t.exit()
+}
+
+func (t *step) noRestart() {
+	if t.Role == Run || t.Phase == event.PhaseStarting {
+		t.Want = WantOnce
+		return
+	}
+	t.goDown(control.Down)
+}
+
+func (t *step) reload() {
+	if t.Role != Run {
+		return
+	}
+	if t.set.Reload {
+		t.run(Job{svdir.Reload, control.Reload})
+		return
+	}
+	t.do(Signal{PID: t.PID, Signal: t.set.ReloadSignal})
+	t.Sent = t.set.ReloadSignal
+	t.tell(event.Record{Event: event.Reloaded, Signal: string(t.set.ReloadSignal)})
+}
+
+// stop begins a stop: control/t may stand for its signals.
+func (t *step) stop(c control.Command) {
+	t.Asked = true
+	if t.Phase == event.PhaseUp || t.Phase == event.PhaseStarting {
+		t.Phase = event.PhaseStopping
+		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
+	}
+	if t.KillAt == 0 {
+		t.KillAt = t.after(t.set.TimeoutKill)
+	}
+	t.ask(Job{svdir.Control + "/t", c})
+}
+
+// ask runs a control program before the signal of a command, if there is one.
+func (t *step) ask(j Job) {
+	letter := strings.TrimPrefix(j.Program, svdir.Control+"/")
+	if !strings.Contains(t.set.Control, letter) {
+		t.jobDone(j, false)
+		return
+	}
+	t.run(j)
+}
+
+// run starts a script, or lets it wait for the one before.
+func (t *step) run(j Job) {
+	if t.Job.Program != "" {
+		t.Queue = append(slices.Clone(t.Queue), j)
+		return
+	}
+	t.Job = j
+	t.do(Spawn{Role: Script, Program: "./" + j.Program})
+}
+
+// jobDone does what a script has not done.
+func (t *step) jobDone(j Job, handled bool) {
+	switch j.Before { //nolint:exhaustive // the default is a signal
+	case 0:
+	case control.Up:
+		if t.Want != WantDown && t.Role == NoRole && t.Phase == event.PhaseDown {
+			t.start()
+		}
+	case control.Reload:
+		reason := ""
+		if !handled {
+			reason = "./reload failed"
+		}
+		t.tell(event.Record{Event: event.Reloaded, Reason: reason})
+	case control.Down, control.Exit, control.Restart:
+		t.sendStop(handled)
+		if after := string(rune(j.Before)); j.Before != control.Restart && strings.Contains(t.set.Control, after) {
+			t.run(Job{svdir.Control + "/" + after, 0})
+		}
+	default:
+		t.send(j.Before, handled)
+	}
+}
+
+// sendStop sends a stop's signals. A stopped process must be continued to take the first of them;
+// CONT goes before it, so that its handlers run in this order.
+func (t *step) sendStop(handled bool) {
+	if t.Role != Run {
+		return
+	}
+	t.Paused = false
+	t.Term = true
+	t.do(Signal{PID: t.PID, Signal: "CONT"})
+	if handled {
+		return
+	}
+	t.Stages = t.set.DownSignal
+	t.sendStage()
+}
+
+// sendStage sends the next signal of a stop, and sets the time of the one after it.
+func (t *step) sendStage() {
+	if len(t.Stages) == 0 || t.Role != Run {
+		return
+	}
+	stage := t.Stages[0]
+	t.Stages = t.Stages[1:]
+	t.do(Signal{t.PID, stage.Signal, stage.Scope})
+	t.Sent = stage.Signal
+	t.StageAt = 0
+	if len(t.Stages) > 0 {
+		t.StageAt = max(1, t.after(t.Stages[0].Delay))
+	}
+}
+
+// send sends the signal of a command, unless a script stood for it.
+func (t *step) send(c control.Command, handled bool) {
+	entry, _ := control.Lookup(c)
+	if t.Role == Run && !handled {
+		t.do(Signal{PID: t.PID, Signal: entry.Signal})
+	}
+	switch c { //nolint:exhaustive // the others are signals and nothing more
+	case control.Pause:
+		t.pause(true)
+	case control.Continue:
+		t.pause(false)
+	case control.Term, control.Kill:
+		if t.Role == Run {
+			t.Asked, t.Term = true, t.Term || c == control.Term
+		}
+	default:
+		t.Sent = entry.Signal
+	}
+}
+
+func (t *step) pause(paused bool) {
+	if t.Role != Run || t.Paused == paused {
+		return
+	}
+	t.Paused = paused
+	kind := event.Resumed
+	if paused {
+		kind = event.Paused
+	}
+	t.tell(event.Record{Event: kind})
+}

@@ -1,0 +1,321 @@
+package machine
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+func (t *step) began(b Began) {
+	t.Phase, t.Delay, t.Since = event.PhaseDown, minDelay, t.at.Wall
+	if !b.Down {
+		t.Want = WantUp
+	}
+	t.count(b.Prior)
+	if b.Resume {
+		t.resume(b.Prior)
+	}
+	hello := event.Supervised
+	if b.Alive && t.Role != NoRole {
+		hello = event.Adopted
+		t.Released = !b.Stage
+		t.adopt()
+	}
+	t.tell(event.Record{Event: hello})
+	t.do(Serve{}, Notify{"s"})
+	switch {
+	case hello == event.Adopted && t.Role == Run && t.Want == WantDown:
+		t.stop(control.Down)
+	case hello == event.Adopted:
+	case t.Role != NoRole:
+		t.died(Died{PID: t.PID, Exit: b.Exit})
+	case t.Want != WantDown && t.Phase == event.PhaseDown:
+		t.start()
+	}
+}
+
+// adopt carries on with a process that is alive.
+func (t *step) adopt() {
+	switch t.Role {
+	case Run:
+		t.Phase = event.PhaseUp
+		if !t.Ready {
+			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
+		}
+	case Finish:
+		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
+	case NoRole, Script:
+	}
+}
+
+// start starts run, or first asks control/u as runit does.
+func (t *step) start() {
+	if t.Role != NoRole || t.Phase == event.PhaseStarting {
+		return
+	}
+	t.Phase, t.NextAt = event.PhaseStarting, 0
+	t.StartedAt = t.at.Mono
+	t.do(Spawn{Role: Run, Program: "./" + svdir.Run})
+}
+
+func (t *step) staged(s Staged) {
+	switch s.Role {
+	case Run:
+		t.Role, t.PID, t.Start, t.Released = Run, s.PID, s.Start, false
+		t.RunPID = s.PID
+		t.Starts++
+		t.Asked, t.Sent, t.Why = false, "", ""
+		t.tell(event.Record{Event: event.Starting})
+	case Finish:
+		t.Role, t.PID, t.Start, t.Released = Finish, s.PID, s.Start, false
+		t.FinishAt = t.after(t.set.TimeoutFinish)
+		t.do(Record{})
+	case Script:
+		t.ScriptPID = s.PID
+		t.ScriptAt = t.after(t.set.TimeoutFinish)
+	case NoRole:
+	}
+	t.do(Release{s.PID})
+}
+
+func (t *step) ran(r Ran) {
+	if r.Role != Run || t.Role != Run {
+		return
+	}
+	t.Released = true
+	t.Since = t.at.Wall
+	if t.Phase == event.PhaseStarting {
+		t.Phase = event.PhaseUp
+		t.ReadyAt = t.after(readyAfter)
+	}
+	t.tell(event.Record{Event: event.Up})
+	t.do(Notify{"u"})
+}
+
+func (t *step) notRun(n NotRun) {
+	t.do(Warn{n.Reason})
+	switch n.Role {
+	case Script:
+		t.scriptDone(false)
+	case Finish:
+		t.forget()
+		t.Phase = event.PhaseDown
+		t.settle(false)
+	case Run:
+		t.Deaths++
+		t.Lived = 0
+		t.forget()
+		t.Phase = event.PhaseDown
+		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
+		t.settle(false)
+	case NoRole:
+	}
+}
+
+// forget clears what belongs to a process that is over.
+func (t *step) forget() {
+	t.Role, t.PID, t.Start, t.Released = NoRole, 0, 0, false
+	t.Paused, t.Term, t.Ready = false, false, false
+	t.ReadySince = time.Time{}
+	t.Stages = nil
+	t.ReadyAt, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0
+}
+
+func (t *step) died(d Died) {
+	switch {
+	case d.PID == t.ScriptPID && d.PID != 0:
+		t.scriptDone(d.Exit.OK())
+	case d.PID != t.PID || d.PID == 0:
+		// A stranger: somebody's orphan.
+	case t.Role == Run && !t.Released:
+		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
+		t.Phase, t.Asked = event.PhaseDown, true
+		t.settle(false)
+	case t.Role == Run:
+		t.runDied(d)
+	case t.Role == Finish:
+		t.forget()
+		t.Phase = event.PhaseDown
+		t.tell(event.Record{Event: event.Finished, PID: d.PID, Exit: d.Exit})
+		t.settle(d.Exit.Ended && !d.Exit.Unknown && d.Exit.Signal == "" && d.Exit.Code == exitForGood)
+	}
+}
+
+func (t *step) runDied(d Died) {
+	t.Exit = d.Exit
+	t.Lived = max(0, t.at.Mono-t.StartedAt)
+	t.Why = t.reason()
+	counts := !t.Asked || strings.HasPrefix(t.Why, "rule:")
+	switch {
+	case !counts:
+	case t.Lived >= readyAfter:
+		t.Deaths = 1
+	default:
+		t.Deaths++
+	}
+	t.forget()
+	t.Since = t.at.Wall
+	t.do(Tally{d.Exit})
+	exited := event.Record{
+		Event: event.Exited, PID: d.PID, Exit: d.Exit, Why: t.Why, Lived: t.Lived, Deaths: t.Deaths,
+	}
+	if t.set.Finish {
+		t.Phase = event.PhaseFinishing
+		t.tell(exited)
+		t.leftover(d.Leftover)
+		t.do(Notify{"d"}, Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
+		return
+	}
+	t.Phase = event.PhaseDown
+	if wait := t.wait(); wait > 0 && t.Want == WantUp && !t.Leaving {
+		t.Phase, exited.Next = event.PhaseBackoff, wait
+	}
+	t.tell(exited)
+	t.leftover(d.Leftover)
+	t.do(Notify{"d"})
+	t.settle(false)
+}
+
+func (t *step) leftover(pids []int) {
+	if len(pids) > 0 {
+		t.tell(event.Record{Event: event.Leftover, PIDs: pids})
+	}
+}
+
+// reason says why run died.
+func (t *step) reason() string {
+	switch {
+	case t.Asked && t.Why != "":
+		return t.Why
+	case t.Asked:
+		return "operator"
+	case t.Sent != "" && t.Exit.Signal == string(t.Sent):
+		t.Asked = true
+		return t.reason()
+	case t.Exit.OK():
+		return "exit"
+	}
+	return "crash"
+}
+
+// finishArgs are finish's arguments: EXIT, SIGNAL, NAME, PGID.
+func (t *step) finishArgs() []string {
+	code, signal := t.Exit.Code, 0
+	if t.Exit.Signal != "" {
+		code, signal = -1, control.Signal(t.Exit.Signal).Number()
+	}
+	if t.Exit.Unknown {
+		code = -1
+	}
+	return []string{strconv.Itoa(code), strconv.Itoa(signal), t.Name, strconv.Itoa(t.RunPID)}
+}
+
+// wait returns how long the next start must wait: not before the last start plus the delay.
+func (t *step) wait() (wait time.Duration) {
+	if t.Asked || t.Lived >= t.Delay {
+		return 0
+	}
+	return max(0, t.StartedAt+t.Delay-t.at.Mono)
+}
+
+// settle goes on after the death of run and the end of finish.
+func (t *step) settle(forGood bool) {
+	notify := "D"
+	switch {
+	case t.Leaving:
+		t.Phase = event.PhaseDown
+		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
+		t.do(Notify{"D"})
+		t.leave()
+		return
+	case forGood:
+		t.Phase, t.Want = event.PhaseFailed, WantDown
+		t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths})
+		notify = "OD"
+	case t.Want != WantUp:
+		t.Phase = event.PhaseDown
+		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
+	default:
+		t.again()
+		return
+	}
+	t.do(Notify{notify})
+}
+
+// again starts run again, now or after the back-off.
+func (t *step) again() {
+	wait := t.wait()
+	short := t.Lived < t.Delay && !t.Asked
+	switch {
+	case short:
+		t.Delay = min(t.Delay*delayFactor, maxDelay)
+	case !t.Asked:
+		t.Delay = minDelay
+	}
+	if wait == 0 {
+		t.do(Notify{"D"})
+		t.start()
+		return
+	}
+	t.Phase, t.NextAt = event.PhaseBackoff, t.after(wait)
+	t.tell(event.Record{Event: event.Backoff, Exit: t.Exit, Next: wait, Deaths: t.Deaths})
+	t.do(Notify{"D"})
+}
+
+// leave ends supervise. A service that runs goes on running.
+func (t *step) leave() {
+	t.tell(event.Record{Event: event.Unsupervised})
+	t.do(Notify{"x"}, Exit{})
+}
+
+func (t *step) ticked() {
+	if t.due(&t.NextAt) {
+		t.start()
+	}
+	if t.due(&t.ReadyAt) {
+		t.Ready, t.ReadySince = true, t.at.Wall
+		t.tell(event.Record{Event: event.Ready})
+		t.do(Notify{"U"})
+	}
+	if t.due(&t.StageAt) {
+		t.sendStage()
+	}
+	if t.due(&t.KillAt) && t.Role == Run {
+		t.Stages, t.StageAt = nil, 0
+		t.kill(t.PID, settings.TimeoutKill)
+	}
+	if t.due(&t.FinishAt) && t.Role == Finish {
+		t.kill(t.PID, settings.TimeoutFinish)
+	}
+	if t.due(&t.ScriptAt) && t.ScriptPID != 0 {
+		t.kill(t.ScriptPID, settings.TimeoutFinish)
+	}
+	if t.due(&t.EOFAt) && t.Role == Run {
+		t.Want = WantDown
+		t.stop(control.Down)
+	}
+}
+
+// kill ends a process that has used up its time, with its group.
+func (t *step) kill(pid int, limit string) {
+	t.do(Signal{pid, "KILL", settings.Group})
+	t.tell(event.Record{Event: event.Killed, PID: pid, Signal: "KILL", Why: limit})
+}
+
+// scriptDone goes on after a control program: one that ended with 0 has done the command's work.
+func (t *step) scriptDone(handled bool) {
+	job := t.Job
+	t.Job, t.ScriptPID, t.ScriptAt = Job{}, 0, 0
+	t.jobDone(job, handled)
+	for len(t.Queue) > 0 && t.Job.Program == "" {
+		next := t.Queue[0]
+		t.Queue = slices.Clone(t.Queue[1:])
+		t.run(next)
+	}
+}

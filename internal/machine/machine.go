@@ -1,0 +1,343 @@
+// Package machine decides what a supervise does. It is pure: State.Step takes what happened and
+// returns the new state and what to do, as values; it has no clock and does no I/O.
+package machine
+
+import (
+	"time"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/settings"
+)
+
+// A Want is what the operator wants of the service.
+type Want byte
+
+// The wants.
+const (
+	WantDown Want = iota
+	WantUp
+	WantOnce // up, but not again once it has ended
+)
+
+// String is the want's word in records.
+func (w Want) String() string {
+	switch w {
+	case WantDown:
+		return "down"
+	case WantUp:
+		return "up"
+	case WantOnce:
+		return "once"
+	}
+	return ""
+}
+
+// A Role is what a process of the service is for.
+type Role byte
+
+// The roles. Run and Finish follow each other and are recorded; a Script (a control program or
+// reload) may run beside them.
+const (
+	NoRole Role = iota
+	Run
+	Finish
+	Script
+)
+
+// String is the name of the role's program in records; a script has none.
+func (r Role) String() string {
+	switch r {
+	case Run:
+		return "run"
+	case Finish:
+		return "finish"
+	case NoRole, Script:
+	}
+	return ""
+}
+
+// An Instant is one moment on both clocks. Decisions use Mono alone.
+type Instant struct {
+	Mono time.Duration // since boot
+	Wall time.Time
+}
+
+// Limits of the default back-off: the delay from one start to the next, in a crash loop.
+const (
+	minDelay    = time.Second
+	maxDelay    = 30 * time.Second
+	delayFactor = 2
+)
+
+// readyAfter is the life after which a service that cannot tell counts as ready.
+const readyAfter = time.Second
+
+// exitForGood is the exit code of a finish that says: never again.
+const exitForGood = 125
+
+// A Job is a control program that was asked, or is still to be asked, before a command's signal.
+type Job struct {
+	Program string          // relative to the service directory
+	Before  control.Command // whose signal it may stand for; 0 if none
+}
+
+// A State is everything that supervise knows of its service. A time of 0 is no time.
+type State struct {
+	// What never changes.
+	Name   string
+	Runit  bool // -R: x and o as in runit
+	Logger bool // its standard input is the service's output
+
+	Phase   event.Phase
+	Want    Want
+	Leaving bool // exit once the service is down
+	N       uint64
+	Starts  uint64
+	Deaths  int // in a row, those that count
+
+	// The process: run, or finish while Phase is finishing.
+	Role     Role
+	PID      int
+	Start    uint64 // kernel start time
+	Released bool
+	Paused   bool
+	Term     bool           // TERM was sent, and it is not yet dead
+	Asked    bool           // its death was asked for
+	Sent     control.Signal // the last signal that the operator sent
+	Why      string         // the reason that came with it
+	Ready    bool
+
+	Exit       event.Exit // of the last run
+	RunPID     int        // of the last run: the process group that finish is told
+	Lived      time.Duration
+	Since      time.Time // last start, or last time it went down
+	ReadySince time.Time
+	StartedAt  time.Duration
+	Delay      time.Duration
+	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
+
+	Job       Job // the script that runs, or is being started
+	ScriptPID int
+	Queue     []Job
+
+	// Deadlines.
+	NextAt   time.Duration // the next start, in phase backoff
+	ReadyAt  time.Duration // it counts as ready
+	StageAt  time.Duration // the next signal of a stop
+	KillAt   time.Duration // KILL to run's group
+	FinishAt time.Duration // KILL to finish
+	ScriptAt time.Duration // KILL to the script
+	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
+}
+
+// An Input is one thing that happened, when, and the settings in force then.
+type Input struct {
+	At       Instant
+	Settings settings.Settings
+	What     What
+}
+
+// A What is what happened.
+//
+//sumtype:decl
+type What interface{ what() }
+
+type (
+	// Began is the first input: supervise has its locks and its FIFOs.
+	Began struct {
+		Down   bool         // there is a down file
+		Prior  event.Record // what the supervise before left
+		Resume bool         // it did not leave by itself, in this boot: carry on
+		Alive  bool         // the process of Prior is there
+		Stage  bool         // it is still a stage
+		Exit   event.Exit   // how it ended, if it is not
+	}
+	// Commanded is a byte of the control FIFO.
+	Commanded struct {
+		Command control.Command
+		Why     string
+	}
+	// HungUp is a HUP to supervise: exit when the service is down. A logger gets end of file.
+	HungUp struct{}
+	// Dismissed is an INT or QUIT to supervise: exit now, and leave the service running.
+	Dismissed struct{}
+	// Staged says that the stage of a program waits for its word.
+	Staged struct {
+		Role  Role
+		PID   int
+		Start uint64
+	}
+	// Ran says that a stage has become its program.
+	Ran struct{ Role Role }
+	// NotRun says that a program could not be started; its stage, if there was one, is dead.
+	NotRun struct {
+		Role   Role
+		Reason string
+	}
+	// Died says that a process has ended.
+	Died struct {
+		PID      int
+		Exit     event.Exit
+		Leftover []int // of a run: what still lives of its helpers
+	}
+	// Noticed says that a file cannot be used as it is.
+	Noticed struct{ File, Reason string }
+	// Ticked says that a deadline may have passed.
+	Ticked struct{}
+)
+
+func (Began) what()     {}
+func (Commanded) what() {}
+func (HungUp) what()    {}
+func (Dismissed) what() {}
+func (Staged) what()    {}
+func (Ran) what()       {}
+func (NotRun) what()    {}
+func (Died) what()      {}
+func (Noticed) what()   {}
+func (Ticked) what()    {}
+
+// An Action is one thing to do. Actions are done in their order.
+//
+//sumtype:decl
+type Action interface{ action() }
+
+type (
+	// Tell puts the state on disk, with this event in it, then writes the event. The runner adds the
+	// time and the service's name.
+	Tell struct{ Record event.Record }
+	// Record puts the state on disk without an event.
+	Record struct{}
+	// Serve makes supervise/ok: from then on clients may come.
+	Serve struct{}
+	// Notify writes bytes to the fifodir.
+	Notify struct{ Bytes string }
+	// Spawn starts the stage of a program; Staged or NotRun answers.
+	Spawn struct {
+		Role    Role
+		Program string
+		Args    []string
+	}
+	// Release lets a stage become its program; Ran or NotRun answers.
+	Release struct{ PID int }
+	// Signal sends a signal.
+	Signal struct {
+		PID    int
+		Signal control.Signal
+		Scope  settings.Scope
+	}
+	// Tally appends a death of run to death_tally.
+	Tally struct{ Exit event.Exit }
+	// SetDown makes or removes the file down.
+	SetDown struct{ Down bool }
+	// CloseInput closes supervise's own writing end of a logger's standard input.
+	CloseInput struct{}
+	// Warn tells people, on standard error.
+	Warn struct{ Text string }
+	// Upgrade replaces supervise by its new binary.
+	Upgrade struct{}
+	// Exit ends supervise with status 0.
+	Exit struct{}
+)
+
+func (Tell) action()       {}
+func (Record) action()     {}
+func (Serve) action()      {}
+func (Notify) action()     {}
+func (Spawn) action()      {}
+func (Release) action()    {}
+func (Signal) action()     {}
+func (Tally) action()      {}
+func (SetDown) action()    {}
+func (CloseInput) action() {}
+func (Warn) action()       {}
+func (Upgrade) action()    {}
+func (Exit) action()       {}
+
+// A step is a State in transition: the state it becomes, and the actions so far.
+type step struct {
+	State
+	at      Instant
+	set     settings.Settings
+	actions []Action
+}
+
+// Step returns the state after the input, and what to do, in order.
+func (s State) Step(in Input) (State, []Action) {
+	t := step{State: s, at: in.At, set: in.Settings}
+	switch w := in.What.(type) {
+	case Began:
+		t.began(w)
+	case Commanded:
+		t.commanded(w)
+	case HungUp:
+		t.hungUp()
+	case Dismissed:
+		t.leave()
+	case Staged:
+		t.staged(w)
+	case Ran:
+		t.ran(w)
+	case NotRun:
+		t.notRun(w)
+	case Died:
+		t.died(w)
+	case Noticed:
+		t.tell(event.Record{Event: event.Config, File: w.File, Reason: w.Reason})
+	case Ticked:
+		t.ticked()
+	}
+	for i, a := range t.actions {
+		if tell, ok := a.(Tell); ok {
+			t.N++
+			tell.Record.N = t.N
+			t.actions[i] = tell
+		}
+	}
+	return t.State, t.actions
+}
+
+// Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
+func (s State) Deadline() time.Duration {
+	var first time.Duration
+	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.EOFAt} {
+		if d != 0 && (first == 0 || d < first) {
+			first = d
+		}
+	}
+	return first
+}
+
+// do adds actions.
+func (t *step) do(actions ...Action) { t.actions = append(t.actions, actions...) }
+
+// tell adds an event with the fields that every event has; Step numbers it.
+func (t *step) tell(r event.Record) { t.do(t.telling(r)) }
+
+func (t *step) telling(r event.Record) Tell {
+	r.State = t.Phase
+	r.Ready = t.Ready
+	r.Paused = t.Paused
+	if r.PID == 0 {
+		r.PID = t.PID
+	}
+	return Tell{r}
+}
+
+// due reports that the deadline has come, and clears it.
+func (t *step) due(deadline *time.Duration) bool {
+	if *deadline == 0 || *deadline > t.at.Mono {
+		return false
+	}
+	*deadline = 0
+	return true
+}
+
+// after returns the deadline that lies delay ahead, none if the delay is 0.
+func (t *step) after(delay time.Duration) time.Duration {
+	if delay == 0 {
+		return 0
+	}
+	return t.at.Mono + delay
+}

@@ -1,0 +1,261 @@
+package supervise
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/fifo"
+	"vigil/internal/machine"
+	"vigil/internal/process"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+// act carries out one action. What it leads to is appended to the queue.
+func (s *service) act(a machine.Action) {
+	switch a := a.(type) {
+	case machine.Tell:
+		s.tell(a.Record)
+	case machine.Record:
+		s.record(s.last)
+	case machine.Serve:
+		s.serve()
+	case machine.Notify:
+		s.check("event", fifo.Notify(s.dir, svdir.Fifodir, a.Bytes))
+	case machine.Spawn:
+		s.spawn(a)
+	case machine.Release:
+		s.release(a.PID)
+	case machine.Signal:
+		s.signal(a)
+	case machine.Tally:
+		s.tally(a.Exit)
+	case machine.SetDown:
+		s.check(svdir.DownFile, s.setDown(a.Down))
+	case machine.CloseInput:
+		if s.input >= 0 {
+			s.check(svdir.LogFIFO, unix.Close(s.input))
+			s.input = -1
+		}
+	case machine.Warn:
+		s.messages.warn(a.Text)
+	case machine.Upgrade:
+		s.upgrade()
+	case machine.Exit:
+		s.done = true
+	}
+}
+
+// serve tells the clients that a supervise is here, and that its status is true.
+func (s *service) serve() {
+	err := fifo.Make(s.own, svdir.OK, svdir.ModeFIFO)
+	if err == nil {
+		s.ok, err = fifo.OpenRead(s.own, svdir.OK)
+	}
+	s.check("supervise/"+svdir.OK, err)
+}
+
+// check tells of an error with a file, once for as long as it stays the same.
+func (s *service) check(file string, err error) {
+	if err == nil {
+		delete(s.problems, file)
+		return
+	}
+	s.problem(file, err)
+}
+
+func (s *service) problem(file string, err error) {
+	reason := cli.Cause(err)
+	if s.problems[file] == reason {
+		return
+	}
+	s.problems[file] = reason
+	s.messages.warn("unable to use " + file + ": " + reason)
+	s.queue = append(s.queue, machine.Noticed{File: file, Reason: reason})
+}
+
+// spawn starts the stage of a program, and answers with Staged or NotRun.
+func (s *service) spawn(a machine.Spawn) {
+	files, err := s.stdio()
+	env := s.env
+	if a.Role == machine.Run {
+		env = s.runEnv()
+	}
+	var stage *process.Stage
+	if err == nil {
+		stage, err = process.StartStage(s.exec, process.Program{
+			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
+		})
+	}
+	for _, fd := range files[:2] {
+		if fd != s.null && fd > 2 {
+			_ = unix.Close(fd) // the stage has its own
+		}
+	}
+	if err != nil {
+		s.queue = append(s.queue, machine.NotRun{Role: a.Role, Reason: s.notRun(a.Program, err)})
+		return
+	}
+	id, err := process.Identify(stage.PID)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.problem("/proc", err) // without it nothing can be adopted later
+	}
+	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
+	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: id.Start})
+}
+
+func (s *service) notRun(program string, err error) string {
+	return "unable to start " + program + ": " + cli.Cause(err)
+}
+
+// release lets a stage go, and has somebody wait for what becomes of it.
+func (s *service) release(pid int) {
+	stage := s.pending[pid].stage
+	_ = stage.Release() // an error means that it is dead, which is told by its death
+	go func() { s.post(note{kind: noteResult, pid: pid, err: stage.Result()}) }()
+}
+
+// stdio returns the standard descriptors of the service's programs. Those that are neither the
+// null device nor our own are the caller's to close.
+func (s *service) stdio() ([3]int, error) {
+	files := [3]int{s.null, 1, 2}
+	if s.state.Logger {
+		fd, err := openBlocking(s.own, svdir.LogFIFO, fifo.OpenRead)
+		if err != nil {
+			return files, err
+		}
+		files[0] = fd
+	}
+	fd, err := s.openOutput()
+	if err != nil {
+		s.problem(svdir.Log, err)
+	} else if fd >= 0 {
+		files[1] = fd
+	}
+	return files, nil
+}
+
+// openOutput opens the standard input of the service's logger, for both ends: so the service is
+// its own reader, and never gets SIGPIPE. It returns -1 if there is no logger.
+func (s *service) openOutput() (int, error) {
+	has := settings.Executable(s.dir, svdir.Log+"/"+svdir.Run) == nil
+	if s.begun && has != s.hadLog {
+		reason := "the logger is gone: output is our own from this start on"
+		if has {
+			reason = "there is a logger now: output goes to it from this start on"
+		}
+		s.queue = append(s.queue, machine.Noticed{File: svdir.Log, Reason: reason})
+	}
+	s.hadLog, s.begun = has, true
+	if !has {
+		return -1, nil
+	}
+	dir, err := unix.Openat(s.dir, svdir.Log, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(dir) }() // it was only read
+	own, err := openOwn(dir)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(own) }() // it was only read
+	if err := fifo.Make(own, svdir.LogFIFO, svdir.ModeFIFO); err != nil {
+		return -1, err
+	}
+	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// openBlocking opens a FIFO without waiting, for a program that wants to wait when it reads or
+// writes.
+func openBlocking(dir int, name string, how func(int, string) (int, error)) (int, error) {
+	fd, err := how(dir, name)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.SetNonblock(fd, false)
+}
+
+// runEnv is run's environment: everybody's, and what env/ says.
+func (s *service) runEnv() []string {
+	fresh, problems := s.setenv.Read(s.dir)
+	s.setenv = fresh
+	for _, p := range problems {
+		s.problem(p.File, p.Err)
+	}
+	return fresh.Apply(s.env)
+}
+
+func (s *service) signal(a machine.Signal) {
+	sig := syscall.Signal(a.Signal.Number())
+	var err error
+	switch {
+	case a.Scope == settings.Tree:
+		for _, pid := range process.Descendants(os.Getpid()) {
+			if pid != s.state.ScriptPID {
+				err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
+			}
+		}
+	case s.adopted != nil && a.PID == s.adopted.PID():
+		send := s.adopted.Signal
+		if a.Scope == settings.Group {
+			send = s.adopted.SignalGroup
+		}
+		err = send(sig)
+	case a.Scope == settings.Group:
+		err = unix.Kill(-a.PID, sig)
+	default:
+		err = unix.Kill(a.PID, sig)
+	}
+	s.check("signal "+string(a.Signal), ignoreGone(err))
+}
+
+// ignoreGone forgives a signal to a process that has just ended: its death is told.
+func ignoreGone(err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, process.ErrGone) {
+		return nil
+	}
+	return err
+}
+
+func (s *service) setDown(down bool) error {
+	if !down {
+		err := unix.Unlinkat(s.dir, svdir.DownFile, 0)
+		if errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		return err
+	}
+	fd, err := unix.Openat(s.dir, svdir.DownFile, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NONBLOCK, svdir.ModeDown)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// upgrade replaces this process by the binary that is at its path now. It comes back only if that
+// fails; else the new one finds the record of the service, and adopts it.
+func (s *service) upgrade() {
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	s.problem("upgrade", err)
+}
+
+// settleEvents makes a last try with what the events FIFO had no room for.
+func (s *service) settleEvents() {
+	if err := s.events.flush(); err != nil {
+		s.messages.warn("unable to write events: " + cli.Cause(err))
+	}
+}
+
+// isDown reports that the service has a down file.
+func (s *service) isDown() bool {
+	var st unix.Stat_t
+	return unix.Fstatat(s.dir, svdir.DownFile, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+}

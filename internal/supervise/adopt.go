@@ -1,0 +1,59 @@
+package supervise
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"vigil/internal/event"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+// adopt takes over the process of a record, if it lives. If it has ended, adopt says how, as well
+// as that can be told.
+func (s *service) adopt(r event.Record) (alive, stage bool, exit event.Exit) {
+	h, err := process.Open(r.PID, r.Start)
+	if err != nil {
+		if !errors.Is(err, process.ErrGone) {
+			s.problem("adoption", err)
+		}
+		return false, false, s.reaped(r)
+	}
+	if code, dead := h.Ended(); dead {
+		_ = h.Close() // it has told all
+		return false, false, code
+	}
+	s.adopted = h
+	stage = process.IsStage(r.PID)
+	if process.IsChild(r.PID) {
+		return true, stage, event.Exit{} // after an upgrade: its death comes by SIGCHLD
+	}
+	go func() {
+		exit, err := h.Wait()
+		if err != nil || exit.Unknown {
+			exit = s.reaped(r)
+		}
+		s.post(note{kind: noteAdopted, pid: r.PID, exit: exit})
+	}()
+	return true, stage, event.Exit{}
+}
+
+// reaped returns how a process ended that svscan has reaped, by its word; else an unknown exit.
+func (s *service) reaped(r event.Record) event.Exit {
+	unknown := event.Exit{Ended: true, Unknown: true}
+	if s.Events == "" {
+		return unknown
+	}
+	name := strconv.Itoa(r.PID) + "-" + strconv.FormatUint(r.Start, 10)
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(s.Events), svdir.Reaped, name))
+	if err != nil {
+		return unknown
+	}
+	word, err := event.Decode(b)
+	if err != nil || word.Boot != s.self.Boot || !word.Exit.Ended {
+		return unknown
+	}
+	return word.Exit
+}

@@ -1,0 +1,103 @@
+package supervise
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/fifo"
+)
+
+// eventsHeld bounds the records that wait for a full FIFO. What does not fit is lost; the hub sees
+// the hole in the service's own count, and tells it.
+const eventsHeld = 1024
+
+// An eventPipe writes records to the events FIFO. It holds the FIFO open for both ends, as a raw
+// descriptor: one in Go's poller would wake up every supervise with each event of any other.
+type eventPipe struct {
+	path    string
+	fd      int
+	held    [][]byte
+	waiting bool
+	post    func(note)
+}
+
+func newEventPipe(path string, post func(note)) *eventPipe {
+	return &eventPipe{path: path, fd: -1, post: post}
+}
+
+// send writes one line, now or when there is room.
+func (p *eventPipe) send(line []byte) error {
+	if p.path == "" {
+		return nil
+	}
+	if p.fd < 0 {
+		fd, err := fifo.OpenBoth(unix.AT_FDCWD, p.path)
+		if err != nil {
+			return err
+		}
+		p.fd = fd
+	}
+	if len(p.held) > 0 {
+		p.hold(line)
+		return nil
+	}
+	err := fifo.Write(p.fd, line)
+	if errors.Is(err, unix.EAGAIN) {
+		p.hold(line)
+		return nil
+	}
+	return err
+}
+
+func (p *eventPipe) hold(line []byte) {
+	if len(p.held) < eventsHeld {
+		p.held = append(p.held, line)
+	}
+	if !p.waiting {
+		p.waiting = true
+		go p.wait()
+	}
+}
+
+// wait waits until the FIFO has room, and says so. It opens a descriptor of its own, because only
+// a writing one in the poller stays asleep while others write.
+func (p *eventPipe) wait() {
+	fd, err := fifo.OpenWrite(unix.AT_FDCWD, p.path)
+	if err != nil {
+		p.post(note{kind: noteRoom})
+		return
+	}
+	f := os.NewFile(uintptr(fd), p.path)
+	defer func() { _ = f.Close() }() // nothing was written through it
+	c, err := f.SyscallConn()
+	if err == nil {
+		_ = c.Write(func(fd uintptr) bool { // the error is that of a closed file
+			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			n, _ := unix.Poll(poll, 0)
+			return n > 0
+		})
+	}
+	p.post(note{kind: noteRoom})
+}
+
+// flush writes what was held.
+func (p *eventPipe) flush() error {
+	p.waiting = false
+	for len(p.held) > 0 {
+		err := fifo.Write(p.fd, p.held[0])
+		if errors.Is(err, unix.EAGAIN) {
+			p.waiting = true
+			go p.wait()
+			return nil
+		}
+		if err != nil {
+			p.held = nil
+			return err
+		}
+		p.held = p.held[1:]
+	}
+	p.held = nil
+	return nil
+}

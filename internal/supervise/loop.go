@@ -1,0 +1,241 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/machine"
+	"vigil/internal/process"
+	"vigil/internal/settings"
+)
+
+// A noteKind is what a waiting goroutine has to say.
+type noteKind byte
+
+const (
+	noteControl noteKind = iota // the control FIFO has bytes
+	noteResult                  // a stage has become its program, or failed to
+	noteAdopted                 // the adopted process has died
+	noteRoom                    // the events FIFO has room again
+)
+
+// A note is what a goroutine that waits in the poller says to the loop.
+type note struct {
+	kind noteKind
+	pid  int
+	err  error
+	exit event.Exit
+	ack  chan<- struct{} // the control FIFO has been drained
+}
+
+// Run supervises one service until it is told to leave. The error is a LockedError if somebody
+// else supervises it.
+func Run(ctx context.Context, c Config) error {
+	s, err := open(c)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.messages.warn("unable to become a child subreaper: " + err.Error())
+	}
+	go s.watchControl()
+	s.begin()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for !s.done {
+		if wait, ok := s.nextWait(); ok {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			s.step(machine.Dismissed{})
+		case <-timer.C:
+			s.step(machine.Ticked{})
+		case n := <-s.inbox:
+			s.noted(n)
+		case sig := <-signals:
+			s.signaled(sig)
+		}
+	}
+	s.settleEvents()
+	return nil
+}
+
+// nextWait returns how long it is until the next deadline.
+func (s *service) nextWait() (time.Duration, bool) {
+	deadline := s.state.Deadline()
+	if deadline == 0 {
+		return 0, false
+	}
+	return max(0, deadline-now().Mono), true
+}
+
+func (s *service) post(n note) { s.inbox <- n }
+
+func (s *service) noted(n note) {
+	switch n.kind {
+	case noteControl:
+		s.drainControl()
+		n.ack <- struct{}{}
+	case noteResult:
+		s.started(n.pid, n.err)
+	case noteAdopted:
+		s.drainControl()
+		s.ended(n.pid, n.exit)
+	case noteRoom:
+		if err := s.events.flush(); err != nil {
+			s.problem("events", err)
+		}
+	}
+}
+
+func (s *service) signaled(sig os.Signal) {
+	switch sig {
+	case syscall.SIGCHLD:
+		s.drainControl() // a command that came before a death counts before it
+		process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
+	case syscall.SIGTERM:
+		s.step(machine.Commanded{Command: control.Down, Why: "shutdown"})
+		s.step(machine.Commanded{Command: control.Exit})
+	case syscall.SIGHUP:
+		s.step(machine.HungUp{})
+	case syscall.SIGINT, syscall.SIGQUIT:
+		s.step(machine.Dismissed{})
+	}
+}
+
+// watchControl says each time that the control FIFO has bytes, and waits until they were read.
+func (s *service) watchControl() {
+	c, err := s.contr.SyscallConn()
+	if err != nil {
+		panic(err) // the file is open
+	}
+	ack := make(chan struct{})
+	for {
+		err := c.Read(func(fd uintptr) bool {
+			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, _ := unix.Poll(poll, 0)
+			return n > 0
+		})
+		if err != nil {
+			return // closed
+		}
+		s.post(note{kind: noteControl, ack: ack})
+		<-ack
+	}
+}
+
+// maxDrain bounds what one turn of the loop reads of the control FIFO, in bytes: what a FIFO holds.
+const maxDrain = 64 << 10
+
+func (s *service) drainControl() {
+	c, err := s.contr.SyscallConn()
+	if err != nil {
+		return // closed: we are leaving
+	}
+	var decoder control.Decoder
+	var b [512]byte
+	for total := 0; total < maxDrain && !s.done; {
+		n := 0
+		if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil || err != nil || n <= 0 {
+			return // drained
+		}
+		total += n
+		for _, byt := range b[:n] {
+			if command, why, ok := decoder.Next(byt); ok {
+				s.step(machine.Commanded{Command: command, Why: why})
+			}
+		}
+	}
+}
+
+// step lets the machine decide, and carries out what it decided, and so on with the answers.
+func (s *service) step(w machine.What) {
+	s.queue = append(s.queue, w)
+	for len(s.queue) > 0 && !s.done {
+		w, s.queue = s.queue[0], s.queue[1:]
+		s.readSettings()
+		var actions []machine.Action
+		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, What: w})
+		for _, a := range actions {
+			s.act(a)
+		}
+	}
+}
+
+// readSettings brings the settings up to date, and tells of files that are wrong.
+func (s *service) readSettings() {
+	problems := s.settings.Read(s.dir)
+	for _, p := range problems {
+		s.problem(p.File, p.Err)
+	}
+	for _, name := range s.bad {
+		isFile := func(p settings.Problem) bool { return p.File == name }
+		if !slices.ContainsFunc(problems, isFile) {
+			delete(s.problems, name) // mended: if it goes wrong again, that is news
+		}
+	}
+	s.bad = s.bad[:0]
+	for _, p := range problems {
+		s.bad = append(s.bad, p.File)
+	}
+}
+
+// ended is the death of a child, or of the process that was adopted.
+func (s *service) ended(pid int, exit event.Exit) {
+	if p := s.pending[pid]; p != nil {
+		if !p.known {
+			p.dead = &exit // whether it ever ran will be known in a moment
+			return
+		}
+		delete(s.pending, pid)
+	}
+	var leftover []int
+	if pid == s.state.PID && s.state.Role == machine.Run {
+		leftover = s.leftover()
+	}
+	s.step(machine.Died{PID: pid, Exit: exit, Leftover: leftover})
+}
+
+// leftover returns our descendants: supervise has no others than those of its service.
+func (s *service) leftover() []int {
+	if !process.HasChildren() {
+		return nil
+	}
+	var pids []int
+	for _, pid := range process.Descendants(os.Getpid()) {
+		if pid != s.state.ScriptPID && pid != s.state.PID {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// started is the answer to a release.
+func (s *service) started(pid int, err error) {
+	p := s.pending[pid]
+	p.known = true
+	if err != nil {
+		delete(s.pending, pid) // its death, 111, means nothing
+		s.step(machine.NotRun{Role: p.role, Reason: s.notRun(p.program, err)})
+		return
+	}
+	s.step(machine.Ran{Role: p.role})
+	if p.dead != nil {
+		s.ended(pid, *p.dead)
+	}
+}

@@ -1,0 +1,127 @@
+package supervise
+
+import (
+	"bytes"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+	"vigil/internal/machine"
+	"vigil/internal/status"
+	"vigil/internal/svdir"
+)
+
+// tell puts the state on disk, and then writes the event: what is told is true already.
+func (s *service) tell(r event.Record) {
+	r.Time = now().Wall
+	r.Service = s.state.Name
+	s.last = r
+	s.record(r)
+	s.check(svdir.Events, s.events.send(r.AppendFit(nil, fifo.Atomic)))
+}
+
+// record puts the state on disk: state first, which a new supervise adopts by, then what the other
+// suites' clients read.
+func (s *service) record(r event.Record) {
+	s.state.Fill(&r)
+	r.Supervise, r.Boot = s.self.PID, s.self.Boot
+	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
+	st := s.state.Status()
+	b := st.Encode()
+	s.write(svdir.StatusFile, b[:], svdir.ModeStatus)
+	s.write(svdir.StatFile, []byte(st.Text()), svdir.ModeStatus)
+	s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
+}
+
+// write puts a file of supervise/ in place, unless its content is there already.
+func (s *service) write(name string, content []byte, mode uint32) {
+	if old, ok := s.files[name]; ok && bytes.Equal(old, content) {
+		return
+	}
+	err := status.WriteFile(s.own, name, content, mode)
+	if err != nil {
+		delete(s.files, name)
+	} else {
+		s.files[name] = content
+	}
+	s.check("supervise/"+name, err)
+}
+
+// maxTally is how many deaths are remembered.
+const maxTally = 100
+
+// tally remembers a death of run as s6 does.
+func (s *service) tally(exit event.Exit) {
+	d := status.Death{At: now().Wall, Code: byte(exit.Code)}
+	if exit.Unknown {
+		d.Code = 255
+	}
+	if exit.Signal != "" {
+		d.Signal = byte(control.Signal(exit.Signal).Number())
+		d.Code = 128 + d.Signal
+	}
+	b := d.Encode()
+	s.deaths = append(s.deaths, b[:]...)
+	if extra := len(s.deaths) - maxTally*status.DeathSize; extra > 0 {
+		s.deaths = s.deaths[extra:]
+	}
+	s.write(svdir.DeathTally, bytes.Clone(s.deaths), svdir.ModeStatus)
+}
+
+// begin finds out what the supervise before left, and starts the machine.
+func (s *service) begin() {
+	prior, err := s.readState()
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		s.problem("supervise/"+svdir.StateFile, err)
+	}
+	b := machine.Began{Down: s.isDown(), Prior: prior}
+	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
+	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
+	if b.Resume {
+		s.deaths, _ = status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize) // none is none
+		s.deaths = s.deaths[:len(s.deaths)/status.DeathSize*status.DeathSize]
+	}
+	s.write(svdir.DeathTally, bytes.Clone(s.deaths), svdir.ModeStatus)
+	if prior.N > 0 {
+		// The event of this record may not have been written before its writer was killed.
+		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
+	}
+	if b.Resume && prior.Program != "" {
+		b.Alive, b.Stage, b.Exit = s.adopt(prior)
+	}
+	s.step(b)
+}
+
+// Errors of a state file that is not believed.
+var (
+	errStateOwner = errors.New("somebody else may have written it")
+	errStateBad   = errors.New("bad format")
+)
+
+// maxState bounds the state file in bytes.
+const maxState = 64 << 10
+
+// readState reads what the supervise before left. It is believed only if nobody else can have
+// written it.
+func (s *service) readState() (event.Record, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(s.own, svdir.StateFile, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return event.Record{}, err
+	}
+	const othersMayWrite = 0o022
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != unix.Geteuid() || st.Mode&othersMayWrite != 0 {
+		return event.Record{}, errStateOwner
+	}
+	b, err := status.ReadFile(s.own, svdir.StateFile, maxState)
+	if err != nil {
+		return event.Record{}, err
+	}
+	r, err := event.Decode(b)
+	if err != nil {
+		return event.Record{}, errStateBad
+	}
+	return r, nil
+}

@@ -1,0 +1,248 @@
+// Package supervise is the loop around machine: it owns the files, the FIFOs and the processes of
+// one service, turns what happens to them into inputs, and carries the actions out.
+package supervise
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+	"vigil/internal/machine"
+	"vigil/internal/process"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+// Config says how a service is supervised.
+type Config struct {
+	Dir    string // the service directory
+	Runit  bool   // x and o are runit's
+	Events string // path of the events FIFO; empty: no events
+	Stderr io.Writer
+}
+
+// A service is one service directory with all that supervise holds of it. Descriptors, not paths,
+// name its files: the directory may be renamed, removed, or replaced.
+type service struct {
+	Config
+	path   string // absolute, when supervise was started
+	exec   string // supervise's own binary, for stages
+	self   svdir.Holder
+	dir    int // the service directory
+	own    int // supervise/
+	lock   int
+	ok     int
+	contr  *os.File // the control FIFO
+	input  int      // a logger's standard input, held for both ends; -1 if there is none
+	null   int      // /dev/null
+	env    []string
+	setenv settings.Env
+
+	messages *messages
+	events   *eventPipe
+	settings settings.Settings
+	problems map[string]string // file → what was last said of it
+	files    map[string][]byte // file of supervise/ → content that is in place
+	deaths   []byte            // content of death_tally
+	bad      []string          // settings files that are wrong
+	hadLog   bool
+	state    machine.State
+	last     event.Record   // the last event
+	pending  map[int]*start // by pid of the stage
+	adopted  *process.Handle
+	inbox    chan note
+	queue    []machine.What // answers to actions, before anything else
+	begun    bool
+	done     bool
+}
+
+// A start is a stage that has been released, until it is known whether it became its program.
+type start struct {
+	stage   *process.Stage
+	role    machine.Role
+	program string
+	known   bool        // it has become its program
+	dead    *event.Exit // it has ended meanwhile
+}
+
+// open takes the locks and opens the FIFOs, in the order that clients rely on: lock, control; state,
+// status and ok follow with the first step.
+func open(c Config) (*service, error) {
+	s := &service{
+		Config: c, input: -1, ok: -1, inbox: make(chan note), settings: settings.Default(),
+		problems: map[string]string{}, files: map[string][]byte{}, pending: map[int]*start{},
+	}
+	var err error
+	if s.dir, err = unix.Open(c.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+	}
+	if s.path, err = filepath.Abs(c.Dir); err != nil {
+		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+	}
+	s.state.Name = serviceName(c.Dir, s.path)
+	s.messages = newMessages(cli.NewPrinter("supervise "+cli.Printable(s.state.Name), c.Stderr))
+	s.state.Runit, s.state.Logger = c.Runit, isLogger(s.path)
+	if s.own, err = openOwn(s.dir); err != nil {
+		return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
+	}
+	if err := s.takeLock(); err != nil {
+		return nil, err
+	}
+	if err := s.openFIFOs(); err != nil {
+		return nil, err
+	}
+	if s.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		return nil, &cli.Failure{Doing: "open " + os.DevNull, Err: err}
+	}
+	if s.exec, err = ownBinary(); err != nil {
+		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
+	}
+	s.env = s.baseEnv()
+	s.events = newEventPipe(c.Events, s.post)
+	return s, nil
+}
+
+// serviceName is the name that supervise was given, if it is relative and below here; else the
+// last element of its path, with that of its service if it is a logger.
+func serviceName(given, abs string) string {
+	if clean := filepath.Clean(given); filepath.IsLocal(clean) && clean != "." {
+		return clean
+	}
+	if isLogger(abs) {
+		return filepath.Base(filepath.Dir(abs)) + "/" + svdir.Log
+	}
+	return filepath.Base(abs)
+}
+
+// isLogger reports that a service directory is the log of another.
+func isLogger(path string) bool {
+	if filepath.Base(path) != svdir.Log {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(filepath.Dir(path), svdir.Run))
+	return err == nil
+}
+
+// openOwn opens supervise/, and makes it. As in runit it may be a symlink to a directory that is
+// still to be made.
+func openOwn(dir int) (int, error) {
+	err := unix.Mkdirat(dir, svdir.Supervise, svdir.ModeSupervise)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EROFS) {
+		err = nil
+		var target [unix.PathMax]byte
+		if n, errLink := unix.Readlinkat(dir, svdir.Supervise, target[:]); errLink == nil {
+			err = unix.Mkdirat(dir, string(target[:n]), svdir.ModeSupervise)
+			if errors.Is(err, unix.EEXIST) {
+				err = nil
+			}
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	return unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+}
+
+func (s *service) takeLock() (err error) {
+	s.self, err = process.Identify(os.Getpid())
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.messages.warn("unable to identify this process: " + cli.Cause(err))
+	}
+	s.self.PID = os.Getpid()
+	s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
+	if errors.Is(err, svdir.ErrLocked) {
+		// Daemontools' words.
+		return &LockedError{cli.Failure{Doing: "acquire " + s.Dir + "/supervise/lock", Err: unix.EAGAIN}}
+	}
+	if err != nil {
+		return &cli.Failure{Doing: "acquire " + s.Dir + "/supervise/lock", Err: err}
+	}
+	return nil
+}
+
+// A LockedError says that the service has a supervise already.
+type LockedError struct{ Failure cli.Failure }
+
+func (e *LockedError) Error() string { return e.Failure.Error() }
+
+func (s *service) openFIFOs() error {
+	fail := func(name string, err error) error {
+		return &cli.Failure{Doing: "open " + s.Dir + "/supervise/" + name, Err: err}
+	}
+	if err := fifo.Make(s.own, svdir.Control, svdir.ModeFIFO); err != nil {
+		return fail(svdir.Control, err)
+	}
+	fd, err := fifo.OpenBoth(s.own, svdir.Control)
+	if err != nil {
+		return fail(svdir.Control, err)
+	}
+	s.contr = os.NewFile(uintptr(fd), svdir.Control)
+	if s.state.Logger {
+		if s.input, err = openLogFIFO(s.own); err != nil {
+			return fail(svdir.LogFIFO, err)
+		}
+	}
+	if err := fifo.MakeDir(s.dir, svdir.Fifodir); err != nil {
+		s.messages.warn("unable to make event: " + cli.Cause(err))
+	}
+	return nil
+}
+
+// openLogFIFO opens a logger's standard input for both ends, and makes it.
+func openLogFIFO(own int) (int, error) {
+	if err := fifo.Make(own, svdir.LogFIFO, svdir.ModeFIFO); err != nil {
+		return -1, err
+	}
+	return fifo.OpenBoth(own, svdir.LogFIFO)
+}
+
+// ownBinary is what stages exec: this very binary, even if its file has been replaced since.
+func ownBinary() (string, error) {
+	const self = "/proc/self/exe"
+	if _, err := os.Stat(self); err == nil {
+		return self, nil
+	}
+	return os.Executable()
+}
+
+// baseEnv is the environment that run and every other program start from: our own, as it was
+// before svscan made it smaller for us.
+func (s *service) baseEnv() []string {
+	old, was := os.LookupEnv("SV_GOMAXPROCS")
+	var env []string
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		switch {
+		case was && (name == "GOMAXPROCS" || name == "SV_GOMAXPROCS"):
+		case name == "SV_NAME" || name == "SV_DIR" || name == "SV_INSTANCE":
+		default:
+			env = append(env, entry)
+		}
+	}
+	if old != "" {
+		env = append(env, "GOMAXPROCS="+old)
+	}
+	env = append(env, "SV_NAME="+s.state.Name, "SV_DIR="+s.path)
+	name, _, _ := strings.Cut(s.state.Name, "/")
+	if _, instance, found := strings.Cut(name, "@"); found {
+		env = append(env, "SV_INSTANCE="+instance)
+	}
+	return env
+}
+
+// now returns the moment on both clocks.
+func now() machine.Instant {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic("no monotonic clock") // every system that Go runs on has one
+	}
+	return machine.Instant{Mono: time.Duration(ts.Nano()), Wall: time.Now()}
+}
