@@ -1,0 +1,149 @@
+// Command svscan starts and watches a supervise for each service of a scan directory.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"vigil/internal/cli"
+	"vigil/internal/scan"
+	"vigil/internal/svdir"
+)
+
+const usage = `svscan [-R] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+       svscan -t [DIR]
+
+Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
+is not given.
+
+  -R, --runit                behave as runit does where that differs from daemontools
+  -s, --socket MODE[:GROUP]  mode and group of events.sock (600)
+  -S, --control MODE[:GROUP] mode and group of control.sock (600)
+  -t, --test                 check the services in DIR and start nothing
+  -h, --help                 this text
+      --version              the version
+
+signals: HUP looks at everything again, TERM and INT bring everything down, QUIT leaves everything
+running; see svscan(8)
+`
+
+func main() { cli.Main("svscan", run) }
+
+// options is what the command line asks for.
+type options struct {
+	runit, test, help, version bool
+	socket, control            string
+	dir                        string
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := pflag.NewFlagSet("svscan", pflag.ContinueOnError)
+	f.Usage = func() {}
+	f.SetOutput(io.Discard)
+	f.BoolVarP(&o.runit, "runit", "R", false, "")
+	f.StringVarP(&o.socket, "socket", "s", "", "")
+	f.StringVarP(&o.control, "control", "S", "", "")
+	f.BoolVarP(&o.test, "test", "t", false, "")
+	f.BoolVarP(&o.help, "help", "h", false, "")
+	f.BoolVar(&o.version, "version", false, "")
+	if err := f.Parse(args); err != nil {
+		return o, cli.UsageError(err.Error() + "; svscan --help tells more")
+	}
+	switch {
+	case f.NArg() > 1:
+		return o, cli.UsageError("svscan takes one directory; svscan --help tells more")
+	case f.NArg() == 1 && f.Arg(0) == "":
+		return o, cli.UsageError("the name of the directory is empty")
+	case f.NArg() == 1:
+		o.dir = f.Arg(0)
+	default:
+		o.dir = svdir.ScanDir()
+	}
+	return o, nil
+}
+
+func run(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args)
+	switch {
+	case err != nil:
+		return err
+	case o.help:
+		_, err = io.WriteString(stdout, "usage: "+usage)
+		return err
+	case o.version:
+		_, err = io.WriteString(stdout, "svscan (vigil) "+cli.Version+"\n")
+		return err
+	case o.test:
+		return check(o.dir, stdout)
+	}
+	c, err := configure(o, stderr)
+	if err != nil {
+		return err
+	}
+	err = scan.Run(c)
+	var held scan.HeldError
+	if errors.As(err, &held) {
+		cli.NewPrinter("svscan", stderr).Print("fatal: " + held.Error())
+		return cli.Status(cli.StatusUsage)
+	}
+	return err
+}
+
+func check(dir string, stdout io.Writer) error {
+	wrong, err := scan.Check(dir, stdout)
+	if err == nil && wrong > 0 {
+		return cli.Status(cli.StatusUsage)
+	}
+	return err
+}
+
+func configure(o options, stderr io.Writer) (scan.Config, error) {
+	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr}
+	for flag, socket := range map[string]*scan.SocketMode{"-s": &c.Events, "-S": &c.Control} {
+		text := o.socket
+		if flag == "-S" {
+			text = o.control
+		}
+		if text == "" {
+			continue
+		}
+		var err error
+		if *socket, err = scan.ParseSocketMode(text); err != nil {
+			return c, cli.UsageError(flag + " " + strconv.Quote(text) + ": " + err.Error())
+		}
+	}
+	var err error
+	if c.Supervise, err = sibling("supervise"); err != nil {
+		return c, err
+	}
+	if c.Hub, err = sibling("svevents"); err != nil {
+		cli.NewPrinter("svscan", stderr).Print("warning: " + err.Error() + "; nobody can follow the events")
+	}
+	return c, nil
+}
+
+// sibling finds a program of the suite beside this one, else in PATH.
+func sibling(name string) (string, error) {
+	if self, err := os.Executable(); err == nil {
+		path := filepath.Join(filepath.Dir(self), name)
+		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return "", &cli.Failure{Doing: "find the program " + name, Err: errors.Unwrap(err)}
+	}
+	return path, nil
+}

@@ -1,0 +1,190 @@
+package scan
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+// Check looks at a scan directory without starting anything, and writes a line FILE: REASON for
+// each file that is wrong. It returns how many there are.
+func Check(dir string, w io.Writer) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, &cli.Failure{Doing: "read " + dir, Err: err}
+	}
+	c := checker{w: w, seen: make(map[ID]string)}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			c.entry(dir, e.Name())
+		}
+	}
+	return c.wrong, c.err
+}
+
+type checker struct {
+	w     io.Writer
+	wrong int
+	err   error // of the first line that could not be written
+	seen  map[ID]string
+}
+
+func (c *checker) say(path, reason string) {
+	c.wrong++
+	_, err := io.WriteString(c.w, cli.Printable(path)+": "+cli.Printable(reason)+"\n")
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func (c *checker) entry(scan, name string) {
+	path := scan + "/" + name
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	if errors.Is(err, unix.ENOENT) {
+		c.say(path, "is a symbolic link to nothing")
+		return
+	}
+	if err != nil {
+		c.say(path, cli.Cause(err))
+		return
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return
+	}
+	if err := svdir.CheckName(name); err != nil {
+		c.say(path, err.Error())
+		return
+	}
+	id := idOf(&st)
+	if first, twice := c.seen[id]; twice {
+		c.say(path, "is the same directory as "+first)
+		return
+	}
+	c.seen[id] = path
+	c.service(path)
+	logger := path + "/" + svdir.Log
+	if unix.Stat(logger, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		c.service(logger)
+	}
+}
+
+// service checks one service directory.
+func (c *checker) service(path string) {
+	run := path + "/" + svdir.Run
+	switch program := lookAtRun(run); program {
+	case ProgramMissing:
+		c.say(run, "file does not exist")
+	case ProgramRunnable:
+		c.interpreter(run)
+	default:
+		c.say(run, program.wrong())
+	}
+	for _, name := range []string{svdir.Finish, svdir.Reload} {
+		if lookAtRun(path+"/"+name) == ProgramRunnable { // else Settings.Read says what is wrong
+			c.interpreter(path + "/" + name)
+		}
+	}
+	controls, err := os.ReadDir(path + "/" + svdir.Control)
+	if err == nil {
+		for _, e := range controls {
+			c.program(path + "/" + svdir.Control + "/" + e.Name())
+		}
+	} else if !errors.Is(err, unix.ENOENT) {
+		c.say(path+"/"+svdir.Control, cli.Cause(err))
+	}
+	c.settings(path)
+}
+
+// program checks a program that need not be there.
+func (c *checker) program(path string) {
+	switch program := lookAtRun(path); program {
+	case ProgramMissing:
+	case ProgramRunnable:
+		c.interpreter(path)
+	default:
+		c.say(path, program.wrong())
+	}
+}
+
+// maxFirstLine is how much of a script the kernel looks at for its interpreter.
+const maxFirstLine = 256
+
+// binaries are what programs without an interpreter begin with: ELF, and Mach-O of both orders and
+// of several machines.
+var binaries = []string{"\x7fELF", "\xcf\xfa\xed\xfe", "\xfe\xed\xfa\xcf", "\xca\xfe\xba\xbe"}
+
+// interpreter checks that the kernel would run the program: supervise has no shell to fall back on.
+func (c *checker) interpreter(path string) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrPermission) {
+		return // what may only be run cannot be checked
+	}
+	if err != nil {
+		c.say(path, cli.Cause(err))
+		return
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	head := make([]byte, maxFirstLine)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		c.say(path, cli.Cause(err))
+		return
+	}
+	head = head[:n]
+	if !bytes.HasPrefix(head, []byte("#!")) {
+		isBinary := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
+		if !slices.ContainsFunc(binaries, isBinary) {
+			c.say(path, "begins with neither #! nor as a program does")
+		}
+		return
+	}
+	line, _, whole := bytes.Cut(head[2:], []byte("\n"))
+	words := strings.Fields(string(line))
+	if !whole && n == maxFirstLine {
+		c.say(path, "has a first line longer than 255 bytes")
+		return
+	}
+	if len(words) == 0 {
+		c.say(path, "names no interpreter after #!")
+		return
+	}
+	if bytes.HasSuffix(line, []byte("\r")) {
+		c.say(path, "has a carriage return at the end of its first line")
+		return
+	}
+	if wrong := lookAtRun(words[0]); wrong != ProgramRunnable {
+		reason := wrong.wrong()
+		if wrong == ProgramMissing {
+			reason = "does not exist"
+		}
+		c.say(path, "its interpreter "+words[0]+" "+reason)
+	}
+}
+
+// settings checks the one-line files.
+func (c *checker) settings(path string) {
+	dir, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		c.say(path, cli.Cause(err))
+		return
+	}
+	defer func() { _ = unix.Close(dir) }() // nothing was written
+	s := settings.Default()
+	for _, p := range s.Read(dir) {
+		c.say(path+"/"+p.File, cli.Cause(p.Err))
+	}
+	_, problems := settings.Env{}.Read(dir)
+	for _, p := range problems {
+		c.say(path+"/"+p.File, cli.Cause(p.Err))
+	}
+}

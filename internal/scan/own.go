@@ -1,0 +1,244 @@
+package scan
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+const (
+	// fifoSize is what the FIFO of events holds while the hub is away.
+	fifoSize = 1 << 20
+	// maxReaped bounds the number of files in .svscan/reaped.
+	maxReaped = 256
+	// maxShebang is the length of the longest first line that every supported kernel takes.
+	maxShebang = 120
+	// maxStateFile is more than a state has.
+	maxStateFile = 4096
+
+	stateFile = svdir.ScanOwn + "/state"
+	pidFile   = svdir.ScanOwn + "/pid"
+	reapedDir = svdir.ScanOwn + "/" + svdir.Reaped
+	hubDir    = svdir.ScanOwn + "/" + svdir.Hub
+	// eventsFIFO is where supervise finds it, from the working directory that it is started in.
+	eventsFIFO = svdir.ScanOwn + "/" + svdir.Events
+)
+
+// An own is the directory .svscan of the scan directory, which is the working directory.
+type own struct {
+	lock, fifo int
+	self       svdir.Holder
+	n          uint64 // events that svscan has told so far
+	reaped     []string
+}
+
+// openOwn makes what is missing of .svscan, and takes its lock.
+func openOwn(c *Config) (*own, error) {
+	o := &own{lock: -1, fifo: -1}
+	if err := os.Mkdir(svdir.ScanOwn, svdir.ModeSupervise); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, &cli.Failure{Doing: "make " + svdir.ScanOwn, Err: err}
+	}
+	dir, err := unix.Open(svdir.ScanOwn, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &cli.Failure{Doing: "open " + svdir.ScanOwn, Err: err}
+	}
+	defer func() { _ = unix.Close(dir) }() // nothing was written
+	if err := o.takeLock(dir); err != nil {
+		return nil, err
+	}
+	if err := o.fill(dir, c); err != nil {
+		o.close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// A HeldError says that another svscan has the scan directory.
+type HeldError struct{ PID int }
+
+func (e HeldError) Error() string {
+	if e.PID == 0 {
+		return "unable to acquire " + svdir.ScanOwn + "/" + svdir.Lock + ": another svscan has it"
+	}
+	return "unable to acquire " + svdir.ScanOwn + "/" + svdir.Lock + ": svscan with pid " + strconv.Itoa(e.PID) + " has it"
+}
+
+func (o *own) takeLock(dir int) (err error) {
+	o.self, err = process.Identify(os.Getpid())
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return &cli.Failure{Doing: "identify svscan", Err: err}
+	}
+	o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
+	if errors.Is(err, svdir.ErrLocked) {
+		holder, _ := svdir.ReadLock(dir, svdir.Lock) // without it the pid is 0
+		return HeldError{holder.PID}
+	}
+	if err != nil {
+		return &cli.Failure{Doing: "acquire " + svdir.ScanOwn + "/" + svdir.Lock, Err: err}
+	}
+	return nil
+}
+
+func (o *own) fill(dir int, c *Config) error {
+	if err := c.setMode(); err != nil {
+		return &cli.Failure{Doing: "set the mode of " + svdir.ScanOwn, Err: err}
+	}
+	if err := writeFile(pidFile, strconv.Itoa(os.Getpid())+"\n", svdir.ModeStatus); err != nil {
+		return &cli.Failure{Doing: "write " + pidFile, Err: err}
+	}
+	if err := os.Mkdir(reapedDir, svdir.ModeSupervise); err != nil && !errors.Is(err, fs.ErrExist) {
+		return &cli.Failure{Doing: "make " + reapedDir, Err: err}
+	}
+	if err := o.readReaped(); err != nil {
+		return &cli.Failure{Doing: "read " + reapedDir, Err: err}
+	}
+	if err := fifo.Make(dir, svdir.Events, svdir.ModeFIFO); err != nil {
+		return &cli.Failure{Doing: "make " + eventsFIFO, Err: err}
+	}
+	fd, err := fifo.OpenBoth(dir, svdir.Events)
+	if err != nil {
+		return &cli.Failure{Doing: "open " + eventsFIFO, Err: err}
+	}
+	o.fifo = fd
+	_, _ = fifo.Grow(fd, fifoSize) // a smaller one is good enough
+	return nil
+}
+
+func (o *own) close() {
+	for _, fd := range []int{o.fifo, o.lock} {
+		if fd >= 0 {
+			_ = unix.Close(fd) // the lock goes with it
+		}
+	}
+}
+
+// readState continues the count of events where the last svscan left it.
+func (o *own) readState() error {
+	line, err := os.ReadFile(stateFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && len(line) > maxStateFile {
+		err = unix.EFBIG
+	}
+	if err != nil {
+		return err
+	}
+	r, err := event.Decode(line)
+	o.n = r.N
+	return err
+}
+
+// count gives the event its number, and keeps that on the disk first.
+func (o *own) count(r *event.Record) error {
+	o.n++
+	r.N, r.By, r.Time = o.n, "svscan", time.Now()
+	state := event.Record{Time: r.Time, N: o.n, By: r.By, Supervise: o.self.PID, Boot: o.self.Boot}
+	return writeFile(stateFile, string(state.Append(nil)), svdir.ModeState)
+}
+
+// writeFile puts a file in place whole: a reader sees the old one or the new one.
+func writeFile(path, content string, mode fs.FileMode) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.WriteFile(next, []byte(content), mode); err != nil {
+		return err
+	}
+	if err := os.Chmod(next, mode); err != nil { // whatever the umask is
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+// writeHub makes the service directory of the hub.
+func writeHub(c *Config) error {
+	if err := os.MkdirAll(hubDir+"/"+svdir.Env, svdir.ModeSupervise); err != nil {
+		return err
+	}
+	run := "#!" + c.Hub + " serve\n"
+	if len(run) > maxShebang || strings.ContainsAny(c.Hub, " \t\n") {
+		run = "#!/bin/sh\nexec '" + strings.ReplaceAll(c.Hub, "'", `'\''`) + "' serve\n"
+	}
+	if err := writeFile(hubDir+"/"+svdir.Run, run, 0o700); err != nil {
+		return err
+	}
+	for name, mode := range map[string]string{"SVEVENTS_MODE": c.Events.Text, "SVEVENTS_CONTROL_MODE": c.Control.Text} {
+		path := hubDir + "/" + svdir.Env + "/" + name
+		err := os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		if err == nil && mode != "" {
+			err = writeFile(path, mode+"\n", svdir.ModeState)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readReaped forgets what was reaped in another boot: pid and start time are of one boot only.
+func (o *own) readReaped() error {
+	entries, err := os.ReadDir(reapedDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := reapedDir + "/" + e.Name()
+		line, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if r, err := event.Decode(line); err == nil && r.Boot == o.self.Boot {
+			o.reaped = append(o.reaped, e.Name())
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(o.reaped, func(a, b string) int { return startOf(a) - startOf(b) })
+	return nil
+}
+
+// startOf returns the start time in the name PID-START.
+func startOf(name string) int {
+	_, start, _ := strings.Cut(name, "-")
+	n, _ := strconv.Atoi(start) // another's file counts as the oldest
+	return n
+}
+
+// keepReaped writes down how a stranger ended before it is reaped: the supervise that adopts it
+// cannot ask the kernel any more.
+func (o *own) keepReaped(pid int, start uint64, exit event.Exit) error {
+	name := strconv.Itoa(pid) + "-" + strconv.FormatUint(start, 10)
+	r := event.Record{Time: time.Now(), PID: pid, Exit: exit, Start: start, Boot: o.self.Boot}
+	if err := writeFile(reapedDir+"/"+name, string(r.Append(nil)), svdir.ModeState); err != nil {
+		return err
+	}
+	o.reaped = append(o.reaped, name)
+	if len(o.reaped) <= maxReaped {
+		return nil
+	}
+	oldest := o.reaped[0]
+	o.reaped = o.reaped[1:]
+	if err := os.Remove(reapedDir + "/" + oldest); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package scan
+
+import (
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/svdir"
+)
+
+// touch notes what an event of the file system is about.
+func (s *scanner) touch(e fsnotify.Event) {
+	name, whole := touched(e)
+	s.whole = s.whole || whole
+	if name != "" {
+		s.dirty[name] = true
+	}
+}
+
+// watchFailed looks at everything, because the kernel has dropped events.
+func (s *scanner) watchFailed(err error) {
+	if err == nil {
+		return
+	}
+	s.sayOnce("changes came faster than the kernel could tell: " + cli.Cause(err) + "; looking at everything")
+	s.whole = true
+	for _, v := range s.services {
+		s.dirty[v.name] = !v.settled
+	}
+}
+
+// look looks at what was touched or is due, or at everything, and changes what has to be.
+func (s *scanner) look() {
+	now := s.clock()
+	if s.ending {
+		s.nextLook = now + slowRescan
+		clear(s.dirty)
+		return
+	}
+	if now >= s.nextLook {
+		s.whole = true
+	}
+	for _, v := range s.services {
+		if !v.settled && v.settle.Due != 0 && v.settle.Due <= now {
+			if _, there := s.dirty[v.name]; !there {
+				s.dirty[v.name] = false // due, but not touched
+			}
+		}
+	}
+	if !s.whole && len(s.dirty) == 0 {
+		return
+	}
+	if !s.whole {
+		s.lookAtDirty()
+	}
+	if s.whole {
+		s.lookAtAll()
+	}
+	clear(s.dirty)
+	s.first = false
+}
+
+func (s *scanner) isSettled(id ID) bool {
+	v := s.services[id]
+	return v != nil && v.settled
+}
+
+// lookAtDirty looks at the touched names only, unless one of them has to do with another.
+func (s *scanner) lookAtDirty() {
+	names := make(map[string]ID, len(s.services))
+	for id, v := range s.services {
+		names[v.name] = id
+	}
+	var found []Found
+	for name := range s.dirty {
+		f, ok := lookAt(name, s.isSettled)
+		id, known := names[name]
+		other := s.services[f.ID]
+		if known && (!ok || f.ID != id) || other != nil && other.name != name {
+			s.whole = true
+			return
+		}
+		if ok {
+			found = append(found, f)
+		}
+	}
+	s.apply(found, false)
+}
+
+// lookAtAll looks at the scan directory and at each of its entries.
+func (s *scanner) lookAtAll() {
+	s.whole = false
+	if s.watch.w == nil {
+		if s.openWatch(); s.watch.w != nil {
+			s.print.Print("info: changes in the scan directory are seen at once again")
+		}
+	}
+	s.nextLook = s.clock() + s.watch.rescan()
+	if s.isRemoved() {
+		s.print.Print("warning: scan directory " + s.path + " was removed: bringing everything down")
+		s.lost = true
+		s.end()
+		return
+	}
+	found, err := lookAll(s.isSettled)
+	if err != nil {
+		s.sayOnce("unable to read " + s.path + ": " + cli.Cause(err))
+		s.nextLook = s.clock() + fastRescan
+		return
+	}
+	s.apply(found, true)
+}
+
+// isRemoved reports that the scan directory is nowhere any more. If it only has another name, or
+// another directory has its name, everything goes on in the one that we have.
+func (s *scanner) isRemoved() bool {
+	var st unix.Stat_t
+	if err := unix.Stat(".", &st); err != nil || st.Nlink == 0 {
+		return err == nil
+	}
+	if err := unix.Stat(s.path, &st); err != nil {
+		s.sayOnce("unable to find " + s.path + ": " + cli.Cause(err) + "; its services are kept running")
+	} else if idOf(&st) != s.dir {
+		s.sayOnce(s.path + " is another directory now; the services of the old one are kept running")
+	}
+	return false
+}
+
+// apply brings what we do in line with what was found.
+func (s *scanner) apply(found []Found, whole bool) {
+	known := make([]Known, 0, len(s.services))
+	for _, v := range s.services {
+		known = append(known, Known{Name: v.name, ID: v.id, Log: v.logID, Settled: v.settled, Leaving: v.leaving})
+	}
+	var complaints []Complain
+	for _, change := range Plan(found, known, whole) {
+		switch c := change.(type) {
+		case Vanish:
+			s.vanish(s.services[c.ID])
+		case Rename:
+			s.rename(s.services[c.ID], c.To)
+		case Appear:
+			complaints = append(complaints, s.appear(c.Found)...)
+		case Grow:
+			complaints = append(complaints, s.grow(s.services[c.Found.ID], c.Found)...)
+		case LogCame:
+			s.logChanged(s.services[c.Found.ID], c.Found.Log)
+		case LogWent:
+			s.logChanged(s.services[c.ID], ID{})
+		case Complain:
+			complaints = append(complaints, c)
+		}
+	}
+	for _, c := range s.said.New(complaints, whole) {
+		s.complain(c)
+	}
+}
+
+func (s *scanner) vanish(v *service) {
+	if v.settled {
+		s.leave(v)
+		return
+	}
+	s.forget(v)
+}
+
+// rename follows a directory to its new name. Its supervise does not notice.
+func (s *scanner) rename(v *service, to string) {
+	s.watch.remove(v.name)
+	from := v.name
+	v.name = to
+	if !v.settled {
+		s.addWatch(v)
+		s.dirty[to] = true
+		return
+	}
+	s.tell(event.Record{Service: from, Event: event.Removed, Reason: "renamed to " + to})
+	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})
+}
+
+func (s *scanner) addWatch(v *service) {
+	if err := s.watch.add(v.name); err != nil {
+		s.sayOnce("unable to watch " + v.name + ": " + cli.Cause(err) + "; looking at everything every second")
+		s.watch.blind = cli.Cause(err)
+		s.nextLook = min(s.nextLook, s.clock()+fastRescan)
+	}
+}
+
+// appear takes note of a directory, and starts it if it is complete.
+func (s *scanner) appear(f Found) []Complain {
+	v := newService(f.Name, f.ID)
+	s.services[f.ID] = v
+	v.settle = FirstSight(f.Shape, time.Now(), s.clock())
+	if s.first && hasRun(f.Name) {
+		v.settle = Settle{Print: f.Shape.Print, Quiet: true}
+	}
+	if v.settle.Quiet && f.Run == ProgramRunnable {
+		s.start(v, f.Log)
+		return complainOfRun(f)
+	}
+	s.addWatch(v)
+	if !v.settle.Quiet {
+		return nil
+	}
+	// It may have changed between the look and the watch.
+	v.settle.Quiet, v.settle.Due = false, s.clock()+quietTime
+	return nil
+}
+
+// hasRun reports that a supervise was there before: the directory is complete, whatever the
+// service that may still run keeps writing there.
+func hasRun(name string) bool {
+	_, err := os.Lstat(name + "/" + svdir.Supervise + "/" + svdir.Lock)
+	return err == nil
+}
+
+// grow judges a directory again that has not been started.
+func (s *scanner) grow(v *service, f Found) []Complain {
+	touched := s.dirty[v.name]
+	if touched {
+		s.addWatch(v) // log or env may be new
+	}
+	v.settle = v.settle.Look(f.Shape, touched, s.clock())
+	if !v.settle.Quiet {
+		return nil
+	}
+	if f.Run == ProgramRunnable {
+		s.watch.remove(v.name)
+		s.start(v, f.Log)
+	}
+	return complainOfRun(f)
+}
+
+// complainOfRun says what is wrong with a program that was probably meant to run.
+func complainOfRun(f Found) []Complain {
+	if wrong := f.Run.wrong(); wrong != "" {
+		return []Complain{{f.Name, svdir.Run + " " + wrong}}
+	}
+	if wrong := f.LogRun.wrong(); wrong != "" {
+		return []Complain{{f.Name, svdir.Log + "/" + svdir.Run + " " + wrong}}
+	}
+	return nil
+}
+
+// logChanged has to do with the logger of a service that runs. One that came is started, and used
+// from the service's next start on; one that went is kept until then.
+func (s *scanner) logChanged(v *service, log ID) {
+	if v.log == nil {
+		s.startLog(v, log)
+		s.print.Print("info: " + v.name + " writes to " + v.log.dir() + " from its next start on")
+		return
+	}
+	if !v.changed {
+		v.changed = true
+		reason := "log was removed or replaced: the old logger is kept until " + v.name + " is supervised anew"
+		s.tell(event.Record{Service: v.log.dir(), Event: event.ScanError, Reason: reason})
+		s.print.Print("warning: " + v.name + ": " + reason)
+	}
+}
+
+func (s *scanner) complain(c Complain) {
+	name := c.Name
+	if svdir.CheckName(name) != nil {
+		quoted := strconv.Quote(name)
+		name = quoted[1 : len(quoted)-1]
+	}
+	s.tell(event.Record{Service: name, Event: event.ScanError, Reason: c.Reason})
+	s.print.Print("warning: unable to supervise " + strconv.Quote(c.Name) + ": " + c.Reason)
+}

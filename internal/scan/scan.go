@@ -1,0 +1,339 @@
+package scan
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/process"
+)
+
+// A Config is what svscan was told on its command line and by its environment.
+type Config struct {
+	Dir       string
+	Runit     bool       // -R: as runit does it
+	Supervise string     // path of the program
+	Hub       string     // path of svevents; empty is without
+	Events    SocketMode // of events.sock
+	Control   SocketMode // of control.sock
+	Stderr    io.Writer
+}
+
+// maxStarts is how many supervises are started before the signals and changes that came
+// meanwhile are looked at.
+const maxStarts = 16
+
+// A scanner is the loop around Plan: one goroutine, which owns everything here.
+type scanner struct {
+	Config
+	path    string // of the scan directory, absolute
+	dir     ID
+	print   *cli.Printer
+	stderr  *messages
+	clock   func() time.Duration // monotonic
+	own     *own
+	out     outbox
+	watch   *watch
+	env     []string
+	signals chan os.Signal
+	child   chan os.Signal
+	ended   chan ended // supervises of another svscan
+
+	services map[ID]*service
+	hub      *service
+	pids     map[int]*post
+	dirty    map[string]bool // names that something happened to
+	whole    bool            // look at everything
+	first    bool            // this is the first look
+	nextLook time.Duration   // the rescan
+	said     Said
+	once     map[string]bool // messages that are not repeated
+
+	ending bool // everything is being brought down
+	lost   bool // because the scan directory was removed
+	quit   bool // leave everything running
+}
+
+// Run supervises the scan directory until it is told to end. An error of type HeldError says that
+// another svscan does so.
+func Run(c Config) error {
+	s := &scanner{
+		Config:  c,
+		stderr:  newMessages(c.Stderr),
+		signals: make(chan os.Signal, 8),
+		child:   make(chan os.Signal, 1),
+		ended:   make(chan ended),
+		once:    make(map[string]bool),
+	}
+	s.print = cli.NewPrinter("svscan", s.stderr)
+	defer s.stderr.Close()
+	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	signal.Notify(s.child, syscall.SIGCHLD)
+	// Nobody reads the last one: a standard error without a reader must not end us, and an ignored
+	// SIGPIPE would be inherited.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	for {
+		if err := s.open(); err != nil {
+			return err
+		}
+		s.loop()
+		s.close()
+		if !s.lost || s.quit || !s.await() {
+			return nil
+		}
+	}
+}
+
+// prepare does what is done once for the process.
+func (s *scanner) prepare() error {
+	start := time.Now()
+	s.clock = func() time.Duration { return time.Since(start) }
+	path, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return &cli.Failure{Doing: "find " + s.Dir, Err: err}
+	}
+	s.path = path
+	closeOnExec()
+	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.print.Warn("become", "a child subreaper", err)
+	}
+	s.env = environment(os.Environ())
+	return nil
+}
+
+// open takes possession of the scan directory.
+func (s *scanner) open() error {
+	if err := os.Chdir(s.path); err != nil {
+		return &cli.Failure{Doing: "chdir to " + s.Dir, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(".", &st); err != nil {
+		return &cli.Failure{Doing: "stat " + s.Dir, Err: err}
+	}
+	s.dir = idOf(&st)
+	own, err := openOwn(&s.Config)
+	if err != nil {
+		return err
+	}
+	s.own = own
+	if err := own.readState(); err != nil {
+		s.print.Warn("read", stateFile, err)
+	}
+	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
+	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
+	s.said, s.hub = make(Said), nil
+	s.first, s.whole, s.ending, s.lost = true, true, false, false
+	s.openWatch()
+	s.startHub()
+	return nil
+}
+
+func (s *scanner) close() {
+	s.watch.close()
+	s.own.close()
+}
+
+// openWatch watches, or says once why not.
+func (s *scanner) openWatch() {
+	s.watch = openWatch()
+	if s.watch.blind != "" {
+		s.sayOnce("scan directory: " + s.watch.blind + "; looking at everything every second")
+	}
+}
+
+func (s *scanner) sayOnce(text string) {
+	if !s.once[text] {
+		s.once[text] = true
+		s.print.Print("warning: " + text)
+	}
+}
+
+// await waits until the scan directory is there again. It reports false if svscan was told to end.
+func (s *scanner) await() bool {
+	tick := time.NewTimer(fastRescan)
+	defer tick.Stop()
+	for {
+		select {
+		case sig := <-s.signals:
+			if sig != syscall.SIGHUP {
+				return false
+			}
+		case <-s.child:
+			s.reap()
+		case <-s.ended: // closed, or of a directory that is gone
+		case <-tick.C:
+			tick.Reset(fastRescan)
+		}
+		if fi, err := os.Stat(s.path); err == nil && fi.IsDir() {
+			s.print.Print("info: scan directory " + s.path + " is there again")
+			s.once = make(map[string]bool)
+			return true
+		}
+	}
+}
+
+// loop runs until everything has ended, or svscan was told to leave it.
+func (s *scanner) loop() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		s.look()
+		again := s.work()
+		if s.quit || s.done() {
+			return
+		}
+		if again || s.whole {
+			timer.Reset(0)
+		} else {
+			timer.Reset(max(s.due()-s.clock(), 0))
+		}
+		s.wait(timer.C)
+	}
+}
+
+// wait waits until something has happened, and takes all that has.
+func (s *scanner) wait(timer <-chan time.Time) {
+	select {
+	case <-timer:
+	case e := <-s.watch.events():
+		s.touch(e)
+	case err := <-s.watch.errors():
+		s.watchFailed(err)
+	case sig := <-s.signals:
+		s.signal(sig)
+	case <-s.child:
+		s.reap()
+	case e := <-s.ended:
+		s.held(e)
+	case <-s.out.room:
+		s.out.waiting = false
+		s.out.flush()
+	}
+	for range watchBuffer {
+		select {
+		case e := <-s.watch.events():
+			s.touch(e)
+		default:
+			return
+		}
+	}
+}
+
+// signal does what a signal asks for.
+func (s *scanner) signal(sig os.Signal) {
+	switch {
+	case sig == syscall.SIGHUP:
+		s.rescan()
+	case sig == syscall.SIGQUIT && os.Getpid() != 1:
+		s.quit = true
+	default:
+		s.lost = false // do not wait for the scan directory any more
+		s.end()
+	}
+}
+
+// rescan looks at everything as if for the first time: what was told to stay down is started.
+func (s *scanner) rescan() {
+	s.whole = true
+	s.said = make(Said)
+	s.once = make(map[string]bool)
+	for _, v := range s.all() {
+		for _, p := range v.posts() {
+			if p.phase == phaseStopped && !v.leaving {
+				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
+			}
+		}
+	}
+}
+
+// end brings everything down.
+func (s *scanner) end() {
+	s.ending = true
+	for _, v := range s.services {
+		s.leave(v)
+	}
+}
+
+// done reports that everything has been brought down; the hub is last.
+func (s *scanner) done() bool {
+	if !s.ending || len(s.services) > 0 {
+		return false
+	}
+	if s.hub != nil {
+		s.leave(s.hub)
+	}
+	return s.hub == nil && len(s.out.queue) == 0
+}
+
+// due is when the next deadline is.
+func (s *scanner) due() time.Duration {
+	due := s.nextLook
+	for _, v := range s.all() {
+		if v.settle.Due != 0 {
+			due = min(due, v.settle.Due)
+		}
+		for _, p := range v.posts() {
+			switch p.phase {
+			case phaseWaiting:
+				due = min(due, p.restart.Due)
+			case phaseRunning, phaseHeld:
+				if p.leaving && !p.told {
+					due = min(due, p.tellAt)
+				}
+			case phaseEmpty, phaseStopped:
+			}
+		}
+	}
+	return due
+}
+
+// tell writes an event.
+func (s *scanner) tell(r event.Record) {
+	if err := s.own.count(&r); err != nil && !s.lost {
+		s.sayOnce("unable to write " + stateFile + ": " + cli.Cause(err))
+	}
+	s.out.send(r.AppendFit(nil, eventSize))
+}
+
+// environment is what supervises get: one processor for the Go runtime, which costs memory for
+// each, and the old value for what they run.
+func environment(env []string) []string {
+	const name = "GOMAXPROCS="
+	old := ""
+	var out []string
+	for _, e := range env {
+		switch {
+		case len(e) >= len(name) && e[:len(name)] == name:
+			old = e[len(name):]
+		case len(e) >= len("SV_"+name) && e[:len("SV_"+name)] == "SV_"+name:
+		default:
+			out = append(out, e)
+		}
+	}
+	return append(out, name+"1", "SV_"+name+old)
+}
+
+// closeOnExec keeps what we inherited from our children.
+func closeOnExec() {
+	fds, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return // a system without /dev/fd
+	}
+	for _, e := range fds {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}

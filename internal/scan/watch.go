@@ -1,0 +1,118 @@
+package scan
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/svdir"
+)
+
+const (
+	// watchBuffer is how many events may wait while svscan starts processes; the kernel keeps
+	// 16384 more.
+	watchBuffer = 4096
+	// slowRescan is the net under the net, fastRescan where the kernel cannot tell.
+	slowRescan = 60 * time.Second
+	fastRescan = time.Second
+)
+
+// A watch is what the kernel tells of changes. Where it cannot tell, blind says why.
+type watch struct {
+	w     *fsnotify.Watcher // nil if there is none
+	blind string
+}
+
+// openWatch watches the scan directory, which is the working directory.
+func openWatch() *watch {
+	w, err := fsnotify.NewBufferedWatcher(watchBuffer)
+	if err != nil {
+		return &watch{blind: "unable to watch: " + cli.Cause(err)}
+	}
+	if err := w.Add("."); err != nil {
+		_ = w.Close() // the first error is the one to tell
+		return &watch{blind: "unable to watch: " + cli.Cause(err)}
+	}
+	if kind := remoteKind("."); kind != "" {
+		return &watch{w: w, blind: "others may change a file system of type " + kind + " unseen"}
+	}
+	return &watch{w: w}
+}
+
+func (w *watch) close() {
+	if w.w != nil {
+		_ = w.w.Close() // it only ever fails when it was closed before
+	}
+}
+
+// add watches the directories in which a service grows. What is not there is watched by its
+// parent.
+func (w *watch) add(name string) error {
+	if w.w == nil {
+		return nil
+	}
+	for _, dir := range growing(name) {
+		err := w.w.Add(dir)
+		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *watch) remove(name string) {
+	if w.w == nil {
+		return
+	}
+	for _, dir := range growing(name) {
+		_ = w.w.Remove(dir) // it may never have been watched, or be gone
+	}
+}
+
+func growing(name string) []string {
+	return []string{"./" + name, "./" + name + "/" + svdir.Log, "./" + name + "/" + svdir.Env}
+}
+
+func (w *watch) events() <-chan fsnotify.Event {
+	if w.w == nil {
+		return nil
+	}
+	return w.w.Events
+}
+
+func (w *watch) errors() <-chan error {
+	if w.w == nil {
+		return nil
+	}
+	return w.w.Errors
+}
+
+// touched returns the entry of the scan directory that an event is about, and whether the entries
+// as a whole have to be compared: a removal may be half of a rename.
+func touched(e fsnotify.Event) (name string, whole bool) {
+	path := filepath.Clean(e.Name)
+	if e.Name == "" || strings.HasPrefix(path, "..") {
+		return "", false
+	}
+	if path == "." {
+		return "", e.Has(fsnotify.Remove | fsnotify.Rename)
+	}
+	name, rest, _ := strings.Cut(path, "/")
+	if strings.HasPrefix(name, ".") {
+		return "", false
+	}
+	return name, rest == "" && e.Has(fsnotify.Remove|fsnotify.Rename)
+}
+
+// rescan is the time between two looks at everything.
+func (w *watch) rescan() time.Duration {
+	if w.blind != "" {
+		return fastRescan
+	}
+	return slowRescan
+}
