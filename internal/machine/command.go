@@ -157,15 +157,16 @@ func (t *step) reload() {
 
 // stop begins a stop: control/t may stand for its signals.
 func (t *step) stop(c control.Command) {
-	t.Asked = true
-	if t.Phase == event.PhaseUp || t.Phase == event.PhaseStarting {
-		t.Phase = event.PhaseStopping
-		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
-	}
+	first := t.Phase != event.PhaseStopping
+	t.Asked, t.Phase = true, event.PhaseStopping
+	t.ReadyAt = 0
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
 	t.ask(Job{svdir.Control + "/t", c})
+	if first {
+		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
+	}
 }
 
 // ask runs a control program before the signal of a command, if there is one.
