@@ -55,7 +55,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	return b.run(ctx, stdout, stderr)
+	p := cli.NewPrinter("bench", stderr)
+	if err := b.run(ctx, stdout, p); err != nil {
+		for line := range strings.Lines(err.Error()) { // all of it: who reads it is a developer
+			p.Print("fatal: " + strings.TrimSpace(line))
+		}
+		return cli.Status(cli.StatusSystem)
+	}
+	return nil
 }
 
 // suites are those to be measured: runit, and ours.
@@ -75,7 +82,7 @@ func (b *bench) suites() ([]*suite, error) {
 	return nil, cli.UsageError("--only runit or --only vigil")
 }
 
-func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err error) {
 	suites, err := b.suites()
 	if err != nil {
 		return err
@@ -102,7 +109,7 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		b.services, strings.Join(strings.Fields(string(load))[:3], " ")); err != nil {
 		return err
 	}
-	rows, err := b.measure(ctx, suites, cli.NewPrinter("bench", stderr))
+	rows, err := b.measure(ctx, suites, p)
 	return errors.Join(writeTable(stdout, rows), err)
 }
 
@@ -129,7 +136,8 @@ func (b *bench) steps() []step {
 	}
 }
 
-// measure does everything, and returns the rows of what it could do.
+// measure does everything, and returns the rows of what it could do: one thing that fails does not
+// hide the rest.
 func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (rows []row, err error) {
 	all := step{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll}
 	steps := append([]step{all}, b.steps()...)
@@ -145,11 +153,14 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 				return rows, err
 			}
 		}
-		measured, err := st.do(ctx, suites)
-		if err != nil {
+		measured, errStep := st.do(ctx, suites)
+		if errStep != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", st.what, errStep))
+		}
+		if ctx.Err() != nil {
 			return rows, err
 		}
 		rows = append(rows, row{st.what, st.unit, measured["runit"], measured["vigil"], st.goal})
 	}
-	return rows, nil
+	return rows, err
 }

@@ -93,16 +93,15 @@ func TestFields(t *testing.T) {
 func filled(t *testing.T) event.Record {
 	t.Helper()
 	var r event.Record
-	v := reflect.ValueOf(&r).Elem()
-	for i := range v.NumField() {
-		switch f := v.Field(i); f.Kind() {
-		case reflect.String:
+	for _, f := range reflect.ValueOf(&r).Elem().Fields() {
+		switch {
+		case f.Kind() == reflect.String:
 			f.SetString("x")
-		case reflect.Bool:
+		case f.Kind() == reflect.Bool:
 			f.SetBool(true)
-		case reflect.Int, reflect.Int64:
+		case f.CanInt():
 			f.SetInt(1)
-		case reflect.Uint64:
+		case f.CanUint():
 			f.SetUint(1)
 		}
 	}

@@ -80,7 +80,7 @@ var macro = regexp.MustCompile(`^([A-Z][a-z]|[,.|:;()])$`)
 func (p page) words() []string {
 	var found []string
 	for _, head := range p.items() {
-		for _, word := range strings.Fields(head) {
+		for word := range strings.FieldsSeq(head) {
 			if !macro.MatchString(word) {
 				found = append(found, strings.Trim(word, `",`))
 			}
