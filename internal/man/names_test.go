@@ -7,7 +7,10 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"vigil/internal/event"
@@ -111,27 +114,42 @@ func filled(t *testing.T) event.Record {
 	return r
 }
 
-// TestFiles: service(5) and scandir(5) have every name of a file, service(5) every setting.
+// TestFiles: service(5) and scandir(5) have every name of a file, service(5) every setting; and they
+// describe none that the code does not know.
 func TestFiles(t *testing.T) {
 	service, scandir := find(t, "service", "5"), find(t, "scandir", "5")
-	for _, name := range constants(t, "../svdir", "") {
+	files, settings := constants(t, "../svdir", ""), constants(t, "../settings", "")
+	for _, name := range files {
 		if !mentions(service, name) && !mentions(scandir, name) {
 			t.Errorf("neither %s nor %s has the file %s", service.path, scandir.path, name)
 		}
 	}
-	for _, name := range constants(t, "../settings", "") {
+	for _, name := range settings {
 		if !service.has(name) {
 			t.Errorf("%s has no setting %s", service.path, name)
 		}
 	}
+	known := append(files, settings...)
+	for _, head := range service.items() {
+		for _, match := range pathname.FindAllStringSubmatch(head, -1) {
+			if name := strings.Trim(match[1], `",/`); !slices.Contains(known, name) {
+				t.Errorf("%s describes %s, which is in no list of names", service.path, name)
+			}
+		}
+	}
 }
 
-// mentions reports that an item of the page is the path, or ends in it.
+// mentions reports that the page has the path, or one that ends in it.
 func mentions(p page, name string) bool {
-	for _, word := range p.words() {
-		if word == name || filepath.Base(word) == name {
-			return true
+	for _, line := range p.lines {
+		for _, match := range pathname.FindAllStringSubmatch(line, -1) {
+			if path := strings.Trim(match[1], `",/`); path == name || filepath.Base(path) == name {
+				return true
+			}
 		}
 	}
 	return false
 }
+
+// pathname is a path in a page: "Pa supervise/lock".
+var pathname = regexp.MustCompile(`\bPa (\S+)`)
