@@ -4,15 +4,13 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"vigil/internal/cli"
+	"vigil/internal/cli/table"
 	"vigil/internal/event"
 	"vigil/internal/subscribe"
 )
@@ -30,15 +28,12 @@ const timeLayout = "2006-01-02 15:04:05.000"
 type lineWriter struct {
 	w       *bufio.Writer
 	json    bool
-	colour  bool
+	screen  table.Screen
 	service int // the width of the column
 }
 
-// newLineWriter writes in colour if stdout is a terminal and the user has not set NO_COLOR.
 func newLineWriter(stdout io.Writer, json bool) *lineWriter {
-	f, ok := stdout.(*os.File)
-	colour := ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
-	return &lineWriter{w: bufio.NewWriter(stdout), json: json, colour: colour, service: minService}
+	return &lineWriter{w: bufio.NewWriter(stdout), json: json, screen: table.ScreenOf(stdout), service: minService}
 }
 
 func (l *lineWriter) flush() error { return l.w.Flush() }
@@ -63,7 +58,8 @@ func (l *lineWriter) line(item *subscribe.Item) string {
 	l.service = max(l.service, min(utf8.RuneCountInString(service), maxService))
 	kind := pad(cli.Printable(string(r.Event)), widthEvent)
 	facts := strings.Join(facts(item), ", ")
-	line := l.paint(faint, when) + "  " + pad(service, l.service) + "  " + l.paint(colourOf(r), kind) + "  " + facts
+	line := l.screen.Paint(table.Faint, when) + "  " + pad(service, l.service) + "  " +
+		l.screen.Paint(colorOf(r), kind) + "  " + facts
 	return strings.TrimRight(line, " ")
 }
 
@@ -71,39 +67,23 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
 }
 
-// Colours, as the parameters of the terminal's SGR sequence.
-const (
-	plain  = ""
-	faint  = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-)
-
-func (l *lineWriter) paint(colour, text string) string {
-	if !l.colour || colour == plain {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
-
-// colourOf is green for what is as it should be, yellow for what is under way, and red for what
-// somebody may have to look at.
-func colourOf(r *event.Record) string {
+// colorOf is good for what is as it should be, bad for what somebody may have to look at, and
+// attention for what is between.
+func colorOf(r *event.Record) table.Color {
 	switch r.Event {
 	case event.Failed, event.Flapping, event.Backoff, event.Config, event.ScanError, event.SuperviseDied, event.Gap, event.Leftover:
-		return red
+		return table.Bad
 	case event.Exited:
 		if r.Why == "crash" {
-			return red
+			return table.Bad
 		}
-		return yellow
+		return table.Attention
 	case event.Up, event.Ready, event.Adopted, event.Resumed:
-		return green
+		return table.Good
 	case event.Waiting, event.Starting, event.Stopping, event.Killed, event.Paused, event.Unready:
-		return yellow
+		return table.Attention
 	}
-	return plain
+	return table.Plain
 }
 
 // facts are what a record says besides its time, service and event, the most telling first.

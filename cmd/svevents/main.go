@@ -17,6 +17,8 @@ func main() { cli.Main("svevents", run) }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
 		switch args[0] {
+		case "serve":
+			return serve(ctx, args[1:], stdout, stderr)
 		case "emit":
 			return emit(args[1:], stdout)
 		}

@@ -62,7 +62,7 @@ func item(t *testing.T, line string) *subscribe.Item {
 func TestColumnsStayAligned(t *testing.T) {
 	var out bytes.Buffer
 	w := newLineWriter(&out, false)
-	w.colour = true
+	w.screen.Color = true
 	for _, service := range []string{"a", "längerername", strings.Repeat("x", 60), "b"} {
 		w.write(item(t, `{"service":"`+service+`","event":"failed"}`))
 	}
@@ -72,7 +72,7 @@ func TestColumnsStayAligned(t *testing.T) {
 	lines := strings.Split(out.String(), "\n")
 	columns := []int{minService, 12, 60, maxService}
 	for i, line := range lines[:4] {
-		before, _, found := strings.Cut(line, "\x1b[31mfailed")
+		before, _, found := strings.Cut(line, "\x1b[31;1mfailed")
 		if got := len([]rune(before)); !found || got != len("\x1b[2m\x1b[0m")+len(timeLayout)+2+columns[i]+2 {
 			t.Errorf("%q: the event begins at %d", line, got)
 		}

@@ -70,12 +70,9 @@ func Dial(ctx context.Context, path string, filter Filter) (*Stream, error) {
 // Hello is what the hub said first when the stream was last connected.
 func (s *Stream) Hello() Hello { return s.hello }
 
-// Follow lets a stream of a NoFollow filter that has ended go on with what happened since.
-func (s *Stream) Follow() {
-	s.filter.NoFollow = false
-	s.resume, s.epoch = true, s.hello.Epoch
-	s.seq = max(s.seq, s.hello.Last)
-}
+// Follow lets a stream of a NoFollow filter that has ended go on with what has come since its last
+// record.
+func (s *Stream) Follow() { s.filter.NoFollow = false }
 
 // Next returns the next record: an event, a state, a gap, or synced. It waits for one, and for the
 // hub to come back, as long as ctx allows. It returns io.EOF at the end of a NoFollow stream, and a

@@ -138,7 +138,7 @@ func TestNoFollowThenFollow(t *testing.T) {
 	h := newHub(t)
 	behind(t, func() {
 		h.serve(helloA, `{"after":2,"epoch":"A","follow":false}`, `{"event":"up","service":"web","seq":8}`+"\n")
-		h.serve(helloA, `{"after":9,"epoch":"A"}`, `{"event":"down","service":"web","seq":10}`+"\n")
+		h.serve(helloA, `{"after":8,"epoch":"A"}`, `{"event":"down","service":"web","seq":10}`+"\n")
 	})
 	s := dial(t, h.path, subscribe.Filter{Begin: subscribe.Kept, NoFollow: true})
 	want(t, s, event.Up)
