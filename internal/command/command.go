@@ -61,6 +61,7 @@ type Request struct {
 	Why      string            // a reason that travels with each command
 	Wait     Wait              // what to wait for
 	Timeout  time.Duration     // of the whole; 0: no limit
+	Sent     func()            // if set, called when the commands are written, before the wait
 }
 
 // Do carries out a request on the service directory dir. It makes ready to wait before it writes,
@@ -91,6 +92,9 @@ func Do(ctx context.Context, dir string, r Request) error {
 	}
 	if err := send(ctx, pipe, control.Encode(r.Why, r.Commands...)); err != nil {
 		return &Error{StepWrite, err}
+	}
+	if r.Sent != nil {
+		r.Sent()
 	}
 	if w == nil {
 		return nil
