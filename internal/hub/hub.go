@@ -1,0 +1,289 @@
+// Package hub is svevents serve: it reads the events FIFO of a scan directory, keeps the last
+// events in a journal and in a ring, and tells them to the clients of two sockets, one of which takes
+// requests too.
+//
+// The order is: copy what the FIFO holds, append it to the journal, take it out of the FIFO, then
+// tell it. So a hub that is killed loses nothing, and the count n of each source drops what the next
+// one reads again.
+//
+// The protocol is described in svevents(5).
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"vigil/internal/cli"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+// The bytes of events that are kept on disk, in two segments, and in memory.
+const (
+	segmentSize = 8 << 20
+	ringSize    = 16 << 20
+)
+
+// A Config is what a hub is told.
+type Config struct {
+	Own     string // the directory .svscan of the scan directory
+	Events  Mode   // of events.sock
+	Control Mode   // of control.sock
+	Stderr  io.Writer
+}
+
+// A Hub is one running hub.
+type Hub struct {
+	own, scan string
+	say       *messages
+	epoch     string
+	ring      *ring
+
+	// Of the goroutine of pump.
+	inlet   *inlet
+	journal journal
+	intake  intake
+	batch   batch
+
+	turns    turns
+	commands context.Context // ends the commands under way
+	serving  sync.WaitGroup
+	left     chan struct{} // a client has left; room for one
+
+	mu    sync.Mutex
+	conns map[*net.UnixConn]struct{} // nil: the hub ends
+	found []svdir.Found              // the last list of services
+}
+
+// Run serves until ctx is done.
+func Run(ctx context.Context, c Config) error {
+	h := &Hub{
+		own: filepath.Clean(c.Own), scan: filepath.Join(c.Own, ".."),
+		left: make(chan struct{}, 1), conns: map[*net.UnixConn]struct{}{},
+	}
+	h.say = newMessages(cli.NewPrinter("svevents", c.Stderr))
+	defer h.say.close()
+	var err error
+	if h.inlet, err = newInlet(h.own); err != nil {
+		return &cli.Failure{Doing: "open " + filepath.Join(h.own, svdir.Events), Err: err}
+	}
+	defer func() { _ = h.inlet.Close() }() // closing twice is no harm
+	unlock, err := h.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h.restore()
+	return h.serveAll(ctx, c)
+}
+
+// lock makes sure that this is the only hub here. A journal that cannot be locked is none at all,
+// and is said to be so later.
+func (h *Hub) lock() (unlock func(), err error) {
+	h.journal.dir = filepath.Join(h.own, svdir.Journal)
+	_ = os.Mkdir(h.journal.dir, 0o700) // opening it is what must not fail
+	dir, err := svdir.Open(h.journal.dir)
+	if err != nil {
+		h.say.warn("open", h.journal.dir, err)
+		return func() {}, nil
+	}
+	defer closeFD(dir)
+	me, err := process.Identify(os.Getpid())
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	me.PID = os.Getpid()
+	fd, err := svdir.TakeLock(dir, svdir.Lock, me)
+	switch {
+	case err == nil:
+		return func() { closeFD(fd) }, nil
+	case errors.Is(err, svdir.ErrLocked):
+		who, err := svdir.ReadLock(dir, svdir.Lock)
+		if err != nil {
+			return nil, &cli.Failure{Doing: "lock " + h.journal.dir, Err: svdir.ErrLocked}
+		}
+		return nil, &cli.Failure{Doing: "lock " + h.journal.dir, Err: fmt.Errorf("pid %d has it", who.PID)}
+	}
+	h.say.warn("lock", h.journal.dir, err)
+	return func() {}, nil
+}
+
+// restore goes on where the journal of the hub before ends, or begins a new epoch.
+func (h *Hub) restore() {
+	boot, err := process.BootID()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		h.say.warn("read", "the boot id", err)
+	}
+	h.journal.boot, h.journal.segment = boot, segmentSize
+	r := h.journal.recover()
+	for _, wrong := range r.wrong {
+		h.say.warn("use all of", h.journal.dir, wrong)
+	}
+	h.intake.counts = r.counts
+	if h.epoch = r.epoch; h.epoch == "" {
+		h.epoch = rand.Text()
+		h.ring = newRing(ringSize, 0)
+	} else {
+		h.ring = newRing(ringSize, r.before)
+		h.ring.append(&r.events)
+		h.intake.seq = r.seq
+	}
+	h.journal.epoch = h.epoch
+	if err := h.journal.begin(r); err != nil {
+		h.unjournaled(err, time.Now())
+	}
+}
+
+// serveAll runs the parts until the first of them fails or ctx is done.
+func (h *Hub) serveAll(ctx context.Context, c Config) error {
+	events, err := h.listen(svdir.EventsSocket, c.Events)
+	if err != nil {
+		return err
+	}
+	defer events.close()
+	requests, err := h.listen(svdir.ControlSocket, c.Control)
+	if err != nil {
+		return err
+	}
+	defer requests.close()
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	commands, stopCommands := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCommands()
+	h.commands = commands
+	var parts sync.WaitGroup
+	part := func(run func() error) {
+		parts.Go(func() {
+			if err := run(); ctx.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	part(h.pump)
+	part(func() error { return h.accept(ctx, events.l, false) })
+	part(func() error { return h.accept(ctx, requests.l, true) })
+
+	<-ctx.Done()
+	_ = h.inlet.file.Close() // ends pump
+	_ = events.l.Close()
+	_ = requests.l.Close()
+	parts.Wait()
+	h.dismiss(stopCommands)
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// lastWord is how long commands that were read may take to be written when the hub ends.
+const lastWord = time.Second
+
+// dismiss ends the connections. Requests that were read are carried out first.
+func (h *Hub) dismiss(stopCommands func()) {
+	h.mu.Lock()
+	conns := h.conns
+	h.conns = nil
+	h.mu.Unlock()
+	for conn := range conns {
+		_ = conn.Close() // what could not be sent, the next hub sends
+	}
+	written := h.turns.idle()
+	limit := time.NewTimer(lastWord)
+	defer limit.Stop()
+	select {
+	case <-written:
+	case <-limit.C:
+	}
+	stopCommands()
+	h.serving.Wait()
+}
+
+// A door is one socket.
+type door struct {
+	l     *net.UnixListener
+	close func()
+}
+
+func (h *Hub) listen(name string, m Mode) (door, error) {
+	path := filepath.Join(h.own, name)
+	l, err := listen(path, m)
+	if err != nil {
+		return door{}, &cli.Failure{Doing: "serve " + path, Err: err}
+	}
+	made, err := os.Lstat(path)
+	if err != nil {
+		return door{}, errors.Join(err, l.Close())
+	}
+	return door{l, func() {
+		_ = l.Close() // it may be closed already
+		if err := removeOwn(path, made); err != nil {
+			h.say.warn("remove", path, err)
+		}
+	}}, nil
+}
+
+// pump takes events from the FIFO to the journal and the ring until the FIFO is closed.
+func (h *Hub) pump() error {
+	for {
+		h.batch.reset()
+		err := h.inlet.take(h.intake.due(), func(text []byte, cut bool) {
+			now := time.Now()
+			if cut {
+				h.intake.skip()
+				return
+			}
+			h.intake.lines(&h.batch, text, now)
+			h.keep(now)
+		})
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			now := time.Now()
+			h.intake.tell(&h.batch, now)
+			h.keep(now)
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil:
+			return &cli.Failure{Doing: "read " + h.inlet.file.Name(), Err: err}
+		}
+		h.ring.append(&h.batch)
+		h.mend()
+	}
+}
+
+// keep appends the batch to the journal.
+func (h *Hub) keep(now time.Time) {
+	if h.journal.file == nil {
+		return
+	}
+	if err := h.journal.append(&h.batch, h.intake.counts); err != nil {
+		h.unjournaled(err, now)
+	}
+}
+
+// unjournaled gives the journal up for now.
+func (h *Hub) unjournaled(err error, now time.Time) {
+	h.say.warn("write", h.journal.dir+" (a restart of the hub will lose events)", err)
+	if err := h.journal.abandon(now); err != nil {
+		h.say.warn("remove", h.journal.dir, err)
+	}
+}
+
+// mend writes a journal that was given up again, if it can be.
+func (h *Hub) mend() {
+	healed, err := h.journal.heal(h.ring, h.intake.counts, time.Now())
+	switch {
+	case err != nil:
+		h.say.warn("write", h.journal.dir, err)
+	case healed:
+		h.say.print("the journal is being written again")
+	}
+}

@@ -1,0 +1,65 @@
+package hub
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/fifo"
+	"vigil/internal/svdir"
+)
+
+// maxInlet is the most that is taken from the FIFO at once: what svscan makes it hold.
+const maxInlet = 1 << 20
+
+// openInlet opens the events FIFO. The reading end is in the runtime's poller; a second descriptor,
+// which is not, keeps the FIFO from ever being at its end.
+func openInlet(own string) (f *os.File, hold int, err error) {
+	path := filepath.Join(own, svdir.Events)
+	if hold, err = fifo.OpenBoth(unix.AT_FDCWD, path); err != nil {
+		return nil, -1, err
+	}
+	fd, err := fifo.OpenRead(unix.AT_FDCWD, path)
+	if err != nil {
+		_ = unix.Close(hold) // nothing was written
+		return nil, -1, err
+	}
+	return os.NewFile(uintptr(fd), path), hold, nil
+}
+
+// whole returns how many of the bytes at the head of the FIFO are to be taken: up to the last
+// newline, or all of them (cut) if there is none in more than a line can have. 0 is to wait.
+func whole(b []byte) (n int, cut bool) {
+	if n = bytes.LastIndexByte(b, '\n') + 1; n == 0 && len(b) > fifo.Atomic {
+		return len(b), true
+	}
+	return n, false
+}
+
+// take waits for lines, hands them to keep, and only then takes them out of the FIFO. What keep is
+// given has whole lines, or is cut: the beginning of a line that is too long.
+func (in *inlet) take(deadline time.Time, keep func(text []byte, cut bool)) error {
+	if err := in.file.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	var n int
+	var cut bool
+	var failed error
+	err := in.raw.Read(func(fd uintptr) bool {
+		var got []byte
+		got, failed = in.peek(int(fd))
+		n, cut = whole(got)
+		return n > 0 || failed != nil
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return err
+	}
+	keep(in.buf[:n], cut)
+	return in.consume(n)
+}

@@ -1,0 +1,196 @@
+package hub
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+)
+
+// Why lines are dropped, beside the errors of event.DecodeEvent.
+var (
+	errLong   = errors.New("longer than PIPE_BUF")
+	errForged = errors.New("of a kind that only the hub writes")
+)
+
+// tellEvery is the shortest time between two records about dropped lines.
+const tellEvery = 10 * time.Second
+
+// maxRescue bounds the places at which the good end of a damaged line is looked for.
+const maxRescue = 16
+
+// A count is the last n of a source, and when that was.
+type count struct {
+	N    uint64    `json:"n"`
+	Time time.Time `json:"time"`
+}
+
+// An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
+type intake struct {
+	seq    uint64 // of the newest event
+	counts map[string]count
+
+	midLine bool // the beginning of the next line was too long and is gone
+
+	// Lines that were dropped and not yet told of.
+	dropped int
+	reason  error
+	toldAt  time.Time
+}
+
+// source is whose count n is.
+func source(r *event.Record) string {
+	if r.By != "" {
+		return "/" + r.By // no service's name begins so
+	}
+	return r.Service
+}
+
+// lines takes whole lines, each with its newline, and appends their records to the batch.
+func (in *intake) lines(b *batch, text []byte, now time.Time) {
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\n') + 1
+		if end == 0 {
+			end = len(text)
+		}
+		in.line(b, text[:end], now)
+		text = text[end:]
+	}
+	in.tell(b, now)
+}
+
+// skip notes that the beginning of a line that is too long was thrown away.
+func (in *intake) skip() { in.midLine = true }
+
+func (in *intake) line(b *batch, text []byte, now time.Time) {
+	r, err := check(text)
+	if in.midLine {
+		// What is gone may have been followed by another writer's whole line.
+		in.midLine = false
+		in.drop(errLong)
+	} else if err != nil {
+		in.drop(err)
+	}
+	if err != nil {
+		if r, err = rescue(text); err != nil {
+			return
+		}
+	}
+	in.record(b, &r, now)
+}
+
+// check decodes a line of the FIFO.
+func check(text []byte) (event.Record, error) {
+	if len(text) > fifo.Atomic {
+		return event.Record{}, errLong
+	}
+	r, err := event.DecodeEvent(text)
+	if err != nil {
+		return r, err
+	}
+	switch r.Event {
+	case event.Hello, event.State, event.Synced, event.Gap, event.Error, event.Did, event.Answer:
+		return r, errForged
+	}
+	return r, nil
+}
+
+// rescue looks for a whole record at the end of a damaged line: one writer's torn line, without its
+// newline, must not cost the next writer's.
+func rescue(text []byte) (event.Record, error) {
+	end := len(text)
+	for range maxRescue {
+		at := bytes.LastIndex(text[:end], []byte(`{"v":`))
+		if at <= 0 {
+			break
+		}
+		if r, err := check(text[at:]); err == nil {
+			return r, nil
+		}
+		end = at // this one was inside of a value, or is damaged too
+	}
+	return event.Record{}, event.ErrSyntax
+}
+
+func (in *intake) drop(err error) {
+	in.dropped++
+	in.reason = err
+}
+
+// record numbers one record and appends it, and before it a gap if the source's count has a hole.
+func (in *intake) record(b *batch, r *event.Record, now time.Time) {
+	if r.Time.IsZero() {
+		r.Time = now
+	}
+	if r.N > 0 {
+		last, known := in.counts[source(r)]
+		if known && (r.N == last.N || r.N < last.N && !r.Time.After(last.Time)) {
+			return // it has been seen: supervise repeats its last record when it starts
+		}
+		switch {
+		case known && r.N > last.N+1:
+			in.hole(b, r, last.N+1, now)
+		case known && r.N < last.N && r.N > 1:
+			in.hole(b, r, 1, now) // the directory was made anew, and its first records are lost
+		}
+		in.count(r)
+	}
+	in.append(b, r)
+}
+
+// count notes the source's n.
+func (in *intake) count(r *event.Record) {
+	if r.N > 0 {
+		in.counts[source(r)] = count{r.N, r.Time}
+	}
+}
+
+func (in *intake) hole(b *batch, r *event.Record, from uint64, now time.Time) {
+	gap := newGap(from, r.N-1)
+	gap.Service, gap.By, gap.Time = r.Service, r.By, now
+	in.append(b, &gap)
+}
+
+// append gives a record its seq and appends its line.
+func (in *intake) append(b *batch, r *event.Record) {
+	r.Seq = 0
+	if r.Event != sample {
+		in.seq++
+		r.Seq = in.seq
+	}
+	b.buf = r.Append(b.buf)
+	b.lines = append(b.lines, line{seq: in.seq, name: name{r.Service, r.Event}, end: len(b.buf)})
+}
+
+// tell appends a record about the lines that were dropped, if there are some and it is time.
+func (in *intake) tell(b *batch, now time.Time) {
+	if in.dropped == 0 || now.Before(in.toldAt.Add(tellEvery)) {
+		return
+	}
+	gap := event.Record{Time: now, Event: event.Gap, Reason: "dropped lines of the events FIFO: " + in.reason.Error()}
+	gap.Extra = []event.Field{number("missed", uint64(in.dropped))}
+	in.append(b, &gap)
+	in.dropped, in.toldAt = 0, now
+}
+
+// due is when tell has something to say; zero for nothing.
+func (in *intake) due() time.Time {
+	if in.dropped == 0 {
+		return time.Time{}
+	}
+	return in.toldAt.Add(tellEvery)
+}
+
+// newGap returns the record of a gap from the number from up to and with to.
+func newGap(from, to uint64) event.Record {
+	return event.Record{Event: event.Gap, Extra: []event.Field{
+		number("from", from), number("to", to), number("missed", to-from+1),
+	}}
+}
+
+func number(key string, n uint64) event.Field {
+	return event.Field{Key: key, JSON: strconv.FormatUint(n, 10)}
+}

@@ -1,0 +1,387 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/command"
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/svdir"
+)
+
+// Bounds of one connection: beyond them its next request is not yet read.
+const (
+	maxUnderWay = 256
+	maxQueued   = 1 << 20 // bytes of answers that it has not read
+)
+
+// maxTimeout bounds a request's time limit, in seconds: a century.
+const maxTimeout = 100 * 366 * 86400
+
+// A request is one line of a client of control.sock.
+type request struct {
+	ID      json.RawMessage `json:"id"`
+	Do      string          `json:"do"`
+	Service []string        `json:"service"`
+	Wait    string          `json:"wait"`
+	Timeout float64         `json:"timeout"` // in seconds
+
+	command control.Command
+	wait    command.Wait
+}
+
+// The words of requests that are no command of a supervise.
+const (
+	doStatus = "status"
+	doScan   = "scan"
+)
+
+// parseRequest reads one request. The id is there, as far as it could be read, with an error too.
+func parseRequest(line []byte) (request, error) {
+	var r request
+	if err := decode(line, &r); err != nil {
+		return r, err
+	}
+	if len(r.ID) > 0 && !strings.ContainsRune(`"-0123456789`, rune(r.ID[0])) {
+		r.ID = nil
+		return r, errors.New("id is no number and no string")
+	}
+	switch {
+	case r.Do == "":
+		return r, errors.New("do is missing")
+	case r.Do == doScan:
+		return r, nil
+	case len(r.Service) == 0:
+		return r, errors.New("service is missing")
+	case len(r.Service) > maxPatterns:
+		return r, fmt.Errorf("more than %d patterns", maxPatterns)
+	case r.Timeout < 0 || r.Timeout > maxTimeout:
+		return r, errors.New("timeout is out of range")
+	}
+	if err := checkPatterns(r.Service); err != nil || r.Do == doStatus {
+		return r, err
+	}
+	var ok bool
+	if r.command, ok = control.ByWord(r.Do); !ok {
+		return r, fmt.Errorf("no command %q", r.Do)
+	}
+	var err error
+	if r.wait, err = command.ParseWait(r.Wait); err != nil {
+		return r, fmt.Errorf("wait %q is %w", r.Wait, err)
+	}
+	return r, nil
+}
+
+// requests carries out what the client asks for until it has ended its side, and all is answered.
+func (h *Hub) requests(s *subscriber, in *lineReader) {
+	var underWay sync.WaitGroup
+	places := make(chan struct{}, maxUnderWay)
+	for {
+		line, err := in.next()
+		if errors.Is(err, errLineLong) {
+			s.refuse(err)
+			return
+		}
+		if len(strings.TrimSpace(string(line))) > 0 {
+			places <- struct{}{}
+			done := h.request(s, line)
+			underWay.Go(func() {
+				done()
+				<-places
+			})
+			s.drain()
+		}
+		if err != nil {
+			break
+		}
+	}
+	h.serving.Go(func() {
+		underWay.Wait()
+		s.settle()
+	})
+}
+
+// request begins one request; what it returns waits until it has been answered.
+func (h *Hub) request(s *subscriber, line []byte) (wait func()) {
+	r, err := parseRequest(line)
+	a := &answer{id: r.ID, to: s}
+	var found []svdir.Found
+	if err == nil && r.Do != doScan {
+		found, err = h.find(r.Service)
+	}
+	switch {
+	case err != nil:
+		a.refuse(err)
+	case r.Do == doScan:
+		return func() {
+			if err := command.Rescan(h.scan); err != nil {
+				a.refuse(errors.New(words(h.scan, err)))
+				return
+			}
+			a.last()
+		}
+	case r.Do == doStatus:
+		return func() { a.states(found) }
+	default:
+		return h.command(a, r, found)
+	}
+	return func() {}
+}
+
+// command begins a command. Where other requests are before it at a service, it takes its place
+// now, in the order of arrival.
+func (h *Hub) command(a *answer, r request, found []svdir.Found) (wait func()) {
+	var all sync.WaitGroup
+	for _, f := range found {
+		turn := h.turns.take(f.Dir)
+		began := time.Now()
+		all.Go(func() {
+			err := h.carryOut(turn, r, f)
+			a.did(f.Name, time.Since(began), err)
+		})
+	}
+	return func() {
+		all.Wait()
+		a.last()
+	}
+}
+
+// carryOut does one command to one service, once it is its turn. The next one's turn comes as soon
+// as the command is written: it does not wait for what this one waits for.
+func (h *Hub) carryOut(turn *turn, r request, f svdir.Found) error {
+	ctx := h.commands
+	defer turn.pass()
+	if r.Timeout > 0 {
+		limit := time.Duration(r.Timeout * float64(time.Second))
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, command.ErrTimeout)
+		defer cancel()
+	}
+	select {
+	case <-turn.mine:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return command.Do(ctx, f.Dir, command.Request{
+		Commands: []control.Command{r.command},
+		Wait:     r.wait,
+		Sent:     turn.pass,
+	})
+}
+
+// find returns the services of the scan directory that the names and patterns mean, each once. A
+// name leads nowhere else, whatever paths there are.
+func (h *Hub) find(patterns []string) ([]svdir.Found, error) {
+	var found []svdir.Found
+	seen := map[string]bool{}
+	add := func(f svdir.Found) {
+		if !seen[f.Name] {
+			found = append(found, f)
+		}
+		seen[f.Name] = true
+	}
+	all := h.services()
+	for _, p := range patterns {
+		before := len(seen)
+		for _, f := range all {
+			if matches([]string{p}, f.Name) {
+				add(f)
+			}
+		}
+		switch {
+		case len(seen) > before:
+		case strings.ContainsAny(p, "*?["):
+			return nil, fmt.Errorf("%q: %w", p, svdir.ErrNoMatch)
+		default:
+			dir, err := h.dir(p)
+			if err != nil {
+				return nil, fmt.Errorf("%q: %w", p, err)
+			}
+			add(svdir.Found{Name: p, Dir: dir})
+		}
+	}
+	return found, nil
+}
+
+// dir returns the directory of a service that is not among those that are there.
+func (h *Hub) dir(name string) (string, error) {
+	service := strings.TrimPrefix(name, svdir.ScanOwn+"/")
+	service = strings.TrimSuffix(service, "/"+svdir.Log)
+	return filepath.Join(h.scan, name), svdir.CheckName(service)
+}
+
+// An answer is what a client hears of its request.
+type answer struct {
+	id json.RawMessage
+	to *subscriber
+
+	mu           sync.Mutex
+	done, failed uint64
+}
+
+func (a *answer) record(kind event.Kind, ok bool) event.Record {
+	r := event.Record{Event: kind}
+	if len(a.id) > 0 {
+		r.Extra = append(r.Extra, event.Field{Key: "id", JSON: string(a.id)})
+	}
+	if kind != event.State {
+		r.Extra = append(r.Extra, event.Field{Key: "ok", JSON: strconv.FormatBool(ok)})
+	}
+	return r
+}
+
+// did tells of one service.
+func (a *answer) did(service string, took time.Duration, err error) {
+	r := a.record(event.Did, err == nil)
+	r.Service = service
+	if err != nil {
+		r.Reason = words(service, err)
+	}
+	r.Extra = append(r.Extra, event.Field{
+		Key: "took", JSON: string(event.AppendSeconds(nil, took.Round(time.Microsecond))),
+	})
+	a.count(err == nil)
+	a.to.say(r)
+}
+
+func (a *answer) count(ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ok {
+		a.done++
+	} else {
+		a.failed++
+	}
+}
+
+// last tells that all is done.
+func (a *answer) last() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.record(event.Answer, a.failed == 0)
+	r.Extra = append(r.Extra, number("done", a.done), number("failed", a.failed))
+	a.to.say(r)
+}
+
+// refuse tells that nothing was done.
+func (a *answer) refuse(why error) {
+	r := a.record(event.Answer, false)
+	r.Reason = why.Error()
+	a.to.say(r)
+}
+
+// states answers with the state records of the services.
+func (a *answer) states(found []svdir.Found) {
+	for _, f := range found {
+		r, err := readState(f)
+		if err != nil {
+			a.did(f.Name, 0, err)
+			continue
+		}
+		r.Extra = append(r.Extra, a.record(event.State, true).Extra...)
+		a.count(true)
+		a.to.say(r)
+	}
+	a.last()
+}
+
+// words is why something could not be done to a service, as svc says it.
+func words(service string, err error) string {
+	var step *command.Error
+	var system unix.Errno
+	switch {
+	case errors.As(err, &step) && errors.As(step.Err, &system):
+		return "unable to " + string(step.Step) + " " + service + ": " + cli.Cause(step.Err)
+	case errors.As(err, &step):
+		return step.Err.Error()
+	}
+	return cli.Cause(err)
+}
+
+// turns keep the commands to one service in the order of their arrival.
+type turns struct {
+	mu   sync.Mutex
+	last map[string]*turn
+}
+
+// A turn is one command's place in the queue of a service.
+type turn struct {
+	mine <-chan struct{} // closed when those before have passed
+	next chan struct{}
+	once sync.Once
+	gone func()
+}
+
+func (t *turns) take(service string) *turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mine := make(chan struct{})
+	if before, ok := t.last[service]; ok {
+		mine = before.next
+	} else {
+		close(mine)
+	}
+	own := &turn{mine: mine, next: make(chan struct{})}
+	own.gone = func() { t.forget(service, own) }
+	if t.last == nil {
+		t.last = map[string]*turn{}
+	}
+	t.last[service] = own
+	return own
+}
+
+func (t *turns) forget(service string, own *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last[service] == own {
+		delete(t.last, service)
+	}
+}
+
+// idle returns what is closed when all commands that have a place now are written.
+func (t *turns) idle() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	idle := make(chan struct{})
+	last := slices.Collect(maps.Values(t.last))
+	go func() {
+		defer close(idle)
+		for _, turn := range last {
+			<-turn.next
+		}
+	}()
+	return idle
+}
+
+// pass makes it the next one's turn, when it was ours.
+func (t *turn) pass() {
+	t.once.Do(func() {
+		select {
+		case <-t.mine:
+			t.end()
+		default: // we have given up: the next one still has to wait for those before us
+			go func() {
+				<-t.mine
+				t.end()
+			}()
+		}
+	})
+}
+
+func (t *turn) end() {
+	t.gone()
+	close(t.next)
+}
