@@ -1,0 +1,85 @@
+package control
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestReasonTravels(t *testing.T) {
+	var d Decoder
+	long := strings.Repeat("x", MaxReason+10)
+	in := Encode("rule:mem", Term, Up)
+	in = append(in, '\n', 'z', 0)
+	in = append(in, Encode(long, Down)...)
+	in = append(in, Encode("ü", Kill)...)
+	in = append(in, byte(Exit))
+	type got struct {
+		c   Command
+		why string
+	}
+	var all []got
+	for _, b := range in {
+		if c, why, ok := d.Next(b); ok {
+			all = append(all, got{c, why})
+		}
+	}
+	want := []got{{Term, "rule:mem"}, {Up, "rule:mem"}, {Down, long[:MaxReason]}, {Kill, "??"}, {Exit, ""}}
+	if len(all) != len(want) {
+		t.Fatalf("%v", all)
+	}
+	for i := range want {
+		if all[i] != want[i] {
+			t.Errorf("%d: %v, not %v", i, all[i], want[i])
+		}
+	}
+}
+
+func TestEveryCommandHasOneByteAndOneWord(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range Entries {
+		for _, key := range []string{string(rune(e.Command)), e.Word} {
+			if seen[key] {
+				t.Errorf("%q is there twice", key)
+			}
+			seen[key] = true
+		}
+		if c, ok := ByWord(e.Word); !ok || c != e.Command || c.String() != e.Word {
+			t.Errorf("%q is %v", e.Word, c)
+		}
+		if e.Signal != "" && e.Signal.Number() == 0 {
+			t.Errorf("%s has no number", e.Signal)
+		}
+	}
+}
+
+func TestSignals(t *testing.T) {
+	for text, want := range map[string]Signal{"TERM": "TERM", "sigterm": "TERM", "9": "KILL", "34": "34"} {
+		if got, ok := ParseSignal(text); !ok || got != want {
+			t.Errorf("%q: %q, %v", text, got, ok)
+		}
+	}
+	if Signal("34").Number() != 34 || Signal("TERM").Number() != 15 || Signal("WHAT").Number() != 0 {
+		t.Error("wrong numbers")
+	}
+}
+
+func FuzzDecoder(f *testing.F) {
+	f.Add([]byte("ud\xf2\xf5t"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var d Decoder
+		for _, b := range in {
+			c, why, ok := d.Next(b)
+			if !ok {
+				continue
+			}
+			if len(why) > MaxReason {
+				t.Fatalf("a reason of %d bytes", len(why))
+			}
+			again := Encode(why, c)
+			if len(why) == len(again)-1 && bytes.ContainsFunc([]byte(why), func(r rune) bool { return r >= 0x7f }) {
+				t.Fatalf("a reason that is not ASCII: %q", why)
+			}
+		}
+	})
+}

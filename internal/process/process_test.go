@@ -1,0 +1,175 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes this test binary a binary that can be a stage, or a parent that leaves a child.
+func TestMain(m *testing.M) {
+	RunStage(os.Args)
+	os.Exit(m.Run())
+}
+
+// stage starts a stage of a shell script.
+func stage(t *testing.T, script string, stdout int) *Stage {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "run"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }() // the stage has its own
+	s, err := StartStage("/proc/self/exe", Program{
+		Path: "./run", Args: []string{"./run", "a b"}, Env: []string{"X=1", "PATH=" + os.Getenv("PATH")}, Dir: fd,
+		Files: [3]int{0, stdout, 2},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func wait(t *testing.T, pid int) syscall.WaitStatus {
+	t.Helper()
+	var status syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(pid, &status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status
+	}
+}
+
+func TestStageBecomesItsProgram(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stage(t, "#!/bin/sh\necho $0 \"$1\" $X $$; pwd; ls /proc/$$/fd | tr '\\n' ' '\n", int(w.Fd()))
+	id, err := Identify(s.PID)
+	if err != nil || !IsStage(s.PID) || !IsChild(s.PID) {
+		t.Fatalf("%v, %v", id, err)
+	}
+	if err := s.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Result(); err != nil {
+		t.Fatal(err)
+	}
+	if status := wait(t, s.PID); status.ExitStatus() != 0 {
+		t.Errorf("status %v", status)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	lines := strings.Split(string(out), "\n")
+	if err != nil || lines[0] != fmt.Sprint("./run a b 1 ", s.PID) {
+		t.Errorf("%q, %v", lines, err)
+	}
+	for _, fd := range strings.Fields(lines[2]) {
+		if n, _ := strconv.Atoi(fd); n >= fdGate && n <= fdDir {
+			t.Errorf("the stage's descriptor %d is left open", n)
+		}
+	}
+}
+
+func TestStageWithoutWordNeverRuns(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "ran")
+	s := stage(t, "#!/bin/sh\n: >"+mark+"\n", 1)
+	s.Abandon()
+	if status := wait(t, s.PID); status.ExitStatus() != 0 {
+		t.Errorf("status %v", status)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("it ran")
+	}
+}
+
+func TestStageTellsErrno(t *testing.T) {
+	s := stage(t, "no program\n", 1)
+	if err := s.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Result(); !errors.Is(err, unix.ENOEXEC) {
+		t.Errorf("%v", err)
+	}
+	if status := wait(t, s.PID); status.ExitStatus() != 111 {
+		t.Errorf("status %v", status)
+	}
+}
+
+func TestHandle(t *testing.T) {
+	s := stage(t, "#!/bin/sh\nexec sleep 1000\n", 1)
+	id, err := Identify(s.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(s.PID, id.Start+1); !errors.Is(err, ErrGone) {
+		t.Errorf("another start time: %v", err)
+	}
+	h, err := Open(s.PID, id.Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }() // it is only watched
+	if _, dead := h.Ended(); dead {
+		t.Error("it lives")
+	}
+	if err := errors.Join(s.Release(), s.Result(), h.SignalGroup(syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := h.Wait(); err != nil || exit.Signal != "KILL" {
+		t.Errorf("of a zombie: %+v, %v", exit, err)
+	}
+	if _, err := Identify(s.PID); !errors.Is(err, ErrGone) {
+		t.Errorf("a zombie is identified: %v", err)
+	}
+	wait(t, s.PID)
+	if err := h.Signal(0); !errors.Is(err, ErrGone) {
+		t.Errorf("a signal to the dead: %v", err)
+	}
+	if exit, dead := h.Ended(); !dead || !exit.Unknown && exit.Signal != "KILL" {
+		t.Errorf("of a reaped one: %+v", exit)
+	}
+}
+
+func TestDescendants(t *testing.T) {
+	c := exec.Command("/bin/sh", "-c", "sleep 1000 & echo $!; wait")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	found := Descendants(os.Getpid())
+	want := strconv.Itoa(c.Process.Pid) + " " + strconv.Itoa(pid)
+	if !strings.Contains(strings.Trim(fmt.Sprint(found), "[]"), want) {
+		t.Errorf("%v, not %s", found, want)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL) // its parent ends by it
+	_ = c.Wait()                           // by a signal
+}

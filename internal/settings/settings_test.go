@@ -1,0 +1,182 @@
+package settings
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		line string
+		want []Stage
+		err  error
+	}{
+		{"TERM", []Stage{{Signal: "TERM"}}, nil},
+		{"sigint", []Stage{{Signal: "INT"}}, nil},
+		{"15", []Stage{{Signal: "TERM"}}, nil},
+		{"-INT", []Stage{{Signal: "INT", Scope: Group}}, nil},
+		{"QUIT 30s *TERM 500 -9", []Stage{
+			{Signal: "QUIT"},
+			{Delay: 30 * time.Second, Signal: "TERM", Scope: Tree},
+			{Delay: 500 * time.Millisecond, Signal: "KILL", Scope: Group},
+		}, nil},
+		{"TERM 5s", nil, ErrStages},
+		{"TERM 5x INT", nil, ErrDuration},
+		{"NOSUCH", nil, ErrSignal},
+		{"-", nil, ErrSignal},
+		{"0", nil, ErrSignal},
+		{"65", nil, ErrSignal},
+	} {
+		got, err := parseStages(test.line)
+		if !errors.Is(err, test.err) || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%q: %v, %v", test.line, got, err)
+		}
+	}
+	for text, want := range map[string]time.Duration{
+		"250ms": 250 * time.Millisecond, "5s": 5 * time.Second, "1.5m": 90 * time.Second, "1h": time.Hour,
+		"3d": 72 * time.Hour, "0s": 0, "1500": 1500 * time.Millisecond, "0": 0,
+	} {
+		if got, err := ParseMilliseconds(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "s", "5", "-5s", "5 s", "1e3s", "NaNs", "Infs", "0x5s", "1m30s", "99999999999d", "5S"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("%q is taken for %v", text, got)
+		}
+	}
+}
+
+// open makes a directory with the files, and opens it.
+func open(t *testing.T, files map[string]string) (string, int) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Close(fd); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, fd
+}
+
+func TestRead(t *testing.T) {
+	_, fd := open(t, map[string]string{
+		DownSignal: "# how it stops\n\n  INT  \nKILL\n", TimeoutKill: "2500", TimeoutFinish: "1m", ReloadSignal: "USR1",
+		"finish": "", "reload": "", "control/t": "", "control/d": "", "control/readme": "",
+	})
+	s := Default()
+	if problems := s.Read(fd); problems != nil {
+		t.Fatal(problems)
+	}
+	letters := strings.Contains(s.Control, "t") && strings.Contains(s.Control, "d") && len(s.Control) == 2
+	s.Control = ""
+	want := Settings{
+		DownSignal: []Stage{{Signal: "INT"}}, TimeoutKill: 2500 * time.Millisecond, TimeoutFinish: time.Minute,
+		ReloadSignal: "USR1", Finish: true, Reload: true,
+	}
+	if !letters || !reflect.DeepEqual(s, want) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestWrongFiles: whatever is wrong with a file, the last good value holds, and the file is named.
+func TestWrongFiles(t *testing.T) {
+	dir, fd := open(t, map[string]string{TimeoutKill: "7s"})
+	s := Default()
+	if problems := s.Read(fd); problems != nil || s.TimeoutKill != 7*time.Second {
+		t.Fatal(problems, s)
+	}
+	path := filepath.Join(dir, TimeoutKill)
+	for name, content := range map[string]string{
+		"empty": "", "only a comment": "# 5s\n", "1 MiB": strings.Repeat("5s\n", 1<<20/3), "binary": "\x00\x01\xff5s",
+		"not UTF-8": "5\xffs", "nonsense": "soon", "negative": "-5s", "NaN": "NaN", "huge": "999999999999999999999",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		problems := s.Read(fd)
+		if len(problems) != 1 || problems[0].File != TimeoutKill || s.TimeoutKill != 7*time.Second {
+			t.Errorf("%s: %v, %v", name, problems, s.TimeoutKill)
+		}
+	}
+	make := map[string]func() error{
+		"a directory":    func() error { return os.Mkdir(path, 0o755) },
+		"a symlink loop": func() error { return os.Symlink(TimeoutKill, path) },
+		"a FIFO":         func() error { return unix.Mkfifo(path, 0o600) },
+	}
+	for name, f := range make {
+		if err := errors.Join(os.Remove(path), f()); err != nil {
+			t.Fatal(err)
+		}
+		problems := s.Read(fd)
+		if len(problems) != 1 || problems[0].File != TimeoutKill || s.TimeoutKill != 7*time.Second {
+			t.Errorf("%s: %v, %v", name, problems, s.TimeoutKill)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.Read(fd); problems != nil || s.TimeoutKill != 0 {
+		t.Errorf("an absent file is the default: %v, %v", problems, s.TimeoutKill)
+	}
+}
+
+func TestEnv(t *testing.T) {
+	dir, fd := open(t, map[string]string{
+		"env/A": "one \t\ntwo\n", "env/B": "x\x00y", "env/GONE": "", "env/.hidden": "h", "env/BAD=NAME": "v", "env/BLANK": "\n",
+	})
+	e, problems := Env(nil).Read(fd)
+	if len(problems) != 1 || problems[0].File != "env/BAD=NAME" {
+		t.Errorf("problems %v", problems)
+	}
+	want := Env{"A": {Value: "one"}, "B": {Value: "x\ny"}, "GONE": {Unset: true}, "BLANK": {}}
+	if !reflect.DeepEqual(e, want) {
+		t.Errorf("%v", e)
+	}
+	got := e.Apply([]string{"GONE=1", "KEPT=2", "A=old"})
+	if len(got) != 4 || got[0] != "KEPT=2" {
+		t.Errorf("%q", got)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "env/A")), os.Mkdir(filepath.Join(dir, "env/A"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	again, problems := e.Read(fd)
+	if again["A"].Value != "one" || len(problems) != 2 {
+		t.Errorf("a wrong file does not keep the last good value: %v, %v", again, problems)
+	}
+}
+
+func FuzzStages(f *testing.F) {
+	f.Add("TERM 5s -KILL")
+	f.Fuzz(func(t *testing.T, line string) {
+		stages, err := parseStages(line)
+		if err == nil && len(stages) == 0 {
+			t.Error("no stages and no error")
+		}
+		for _, s := range stages {
+			if s.Signal.Number() <= 0 || s.Delay < 0 {
+				t.Errorf("%q: %+v", line, s)
+			}
+		}
+	})
+}
