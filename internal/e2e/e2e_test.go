@@ -32,6 +32,9 @@ var binaries = []string{"svscan", "supervise", "svc", "svstat", "svevents"}
 // at the end, also when the run is interrupted.
 var scratch string
 
+// goCache is the build cache of the user who runs the test.
+var goCache string
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == keeperArg {
 		os.Exit(keeperMain(os.Args[2:]))
@@ -94,12 +97,24 @@ func build(t *testing.T) (dir string) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	runGo(t, args...)
+	// It is thrown away, but it leaves in the cache what the service web needs when it builds
+	// itself.
+	runGo(t, "build", "-o", os.DevNull, "./examples/services/web")
+	goCache = strings.TrimSpace(runGo(t, "env", "GOCACHE"))
 	return dir
+}
+
+func runGo(t *testing.T, args ...string) (stdout string) {
+	t.Helper()
+	var complaints strings.Builder
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir, cmd.Stderr = root, &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, complaints.String())
+	}
+	return string(out)
 }
 
 // setup gives a script its environment and arranges for its end.
@@ -118,8 +133,7 @@ func setup(env *testscript.Env, bin string) error {
 	env.Setenv("SVDIR", filepath.Join(env.WorkDir, "sv"))
 	env.Setenv("REAL", "/usr/bin") // of daemontools' commands that have the names of ours
 	env.Setenv("LC_ALL", "C.UTF-8")
-	// A service that is a Go program is built where it runs.
-	env.Setenv("GOCACHE", filepath.Join(scratch, "gocache"))
+	env.Setenv("GOCACHE", goCache) // a service that is a Go program is built where it runs
 	// Without it each binary with the race detector sleeps for a second before it exits.
 	env.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+raceLog(env.WorkDir))
 	for _, dir := range []string{filepath.Dir(env.WorkDir), env.WorkDir} {
