@@ -40,13 +40,22 @@ func ReadFile(dir int, name string, limit int) ([]byte, error) {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer func() { _ = unix.Close(fd) }() // nothing was written
+	b, err := Read(fd, limit)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: name, Err: err}
+	}
+	return b, nil
+}
+
+// Read reads what is left of an open file, at most limit bytes of it.
+func Read(fd, limit int) ([]byte, error) {
 	b := make([]byte, limit)
 	for n := 0; ; {
 		m, err := unix.Read(fd, b[n:])
 		switch {
 		case err == unix.EINTR: //nolint:errorlint // a bare errno
 		case err != nil:
-			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+			return nil, err
 		case m == 0 || n+m == limit:
 			return b[:n+m], nil
 		default:

@@ -25,7 +25,9 @@ func (s *service) act(a machine.Action) {
 	case machine.Serve:
 		s.serve()
 	case machine.Notify:
-		s.check("event", fifo.Notify(s.dir, svdir.Fifodir, a.Bytes))
+		if err := fifo.Notify(s.dir, svdir.Fifodir, a.Bytes); !s.removed() {
+			s.check(svdir.Fifodir, err)
+		}
 	case machine.Spawn:
 		s.spawn(a)
 	case machine.Release:

@@ -44,9 +44,11 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
-	defer signal.Stop(signals)
+	// A channel each: a flood of one signal must not push out another.
+	children, told, pipes := make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan os.Signal, 1)
+	signal.Notify(children, syscall.SIGCHLD)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	signal.Notify(pipes, syscall.SIGPIPE) // dropped; ignored ones would be inherited
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
@@ -67,7 +69,10 @@ func Run(ctx context.Context, c Config) error {
 			s.step(machine.Ticked{})
 		case n := <-s.inbox:
 			s.noted(n)
-		case sig := <-signals:
+		case <-children:
+			s.drainControl() // a command that came before a death counts before it
+			process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
+		case sig := <-told:
 			s.signaled(sig)
 		}
 	}
@@ -105,9 +110,6 @@ func (s *service) noted(n note) {
 
 func (s *service) signaled(sig os.Signal) {
 	switch sig {
-	case syscall.SIGCHLD:
-		s.drainControl() // a command that came before a death counts before it
-		process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
 	case syscall.SIGTERM:
 		s.step(machine.Commanded{Command: control.Down, Why: "shutdown"})
 		s.step(machine.Commanded{Command: control.Exit})
@@ -177,8 +179,18 @@ func (s *service) step(w machine.What) {
 	}
 }
 
+// removed reports that the service directory is no more. What was read of it last holds, and that
+// its files cannot be written is no news.
+func (s *service) removed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(s.own, &st) == nil && st.Nlink == 0
+}
+
 // readSettings brings the settings up to date, and tells of files that are wrong.
 func (s *service) readSettings() {
+	if s.removed() {
+		return
+	}
 	problems := s.settings.Read(s.dir)
 	for _, p := range problems {
 		s.problem(p.File, p.Err)

@@ -42,6 +42,9 @@ func (s *service) write(name string, content []byte, mode uint32) {
 		return
 	}
 	err := status.WriteFile(s.own, name, content, mode)
+	if err != nil && s.removed() {
+		return
+	}
 	if err != nil {
 		delete(s.files, name)
 	} else {
@@ -107,15 +110,21 @@ const maxState = 64 << 10
 // readState reads what the supervise before left. It is believed only if nobody else can have
 // written it.
 func (s *service) readState() (event.Record, error) {
+	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(s.own, svdir.StateFile, flags, 0)
+	if err != nil {
+		return event.Record{}, err
+	}
+	defer func() { _ = unix.Close(fd) }() // it was only read
 	var st unix.Stat_t
-	if err := unix.Fstatat(s.own, svdir.StateFile, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return event.Record{}, err
 	}
 	const othersMayWrite = 0o022
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != unix.Geteuid() || st.Mode&othersMayWrite != 0 {
 		return event.Record{}, errStateOwner
 	}
-	b, err := status.ReadFile(s.own, svdir.StateFile, maxState)
+	b, err := status.Read(fd, maxState)
 	if err != nil {
 		return event.Record{}, err
 	}
