@@ -22,7 +22,7 @@ func Decode(line []byte) (Record, error) {
 	}
 	s := scanner{rest: line}
 	err := s.object(func(key string, value []byte) {
-		if key == "v" || key == "cut" {
+		if key == "v" {
 			return
 		}
 		for _, c := range columns {

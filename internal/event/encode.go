@@ -52,6 +52,7 @@ var columns = []column{
 	{"file", func(r *Record) any { return &r.File }},
 	{"reason", func(r *Record) any { return &r.Reason }},
 	{"pids", func(r *Record) any { return &r.PIDs }},
+	{"cut", func(r *Record) any { return &r.Cut }},
 }
 
 // Append appends the record as one line with its newline.
@@ -74,7 +75,7 @@ func (r *Record) AppendFit(dst []byte, limit int) []byte {
 	if dst = r.Append(dst); len(dst)-start <= limit {
 		return dst
 	}
-	for n := len(columns); n > 0; n-- {
+	for n := len(columns) - 1; n > 0; n-- { // cut is the last
 		dst = r.appendColumns(dst[:start], n)
 		if len(dst)-start+len(cutMark) <= limit {
 			break

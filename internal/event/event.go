@@ -125,5 +125,6 @@ type Record struct {
 	DueAt      time.Duration // monotonic: the next start, or the end of a time limit
 	Delay      time.Duration // the current delay of the back-off
 
+	Cut   bool    // fields were left out, so that the line fits
 	Extra []Field // fields that this version does not know, in their order
 }

@@ -65,6 +65,9 @@ func TestAppendFitCutsTheLeastNeeded(t *testing.T) {
 	if got.Service != r.Service || got.Exit != r.Exit || got.File != r.File || got.Reason != "" || got.Extra != nil {
 		t.Errorf("cut the wrong fields: %+v", got)
 	}
+	if again := got.Append(nil); !got.Cut || bytes.Count(again, []byte(`"cut":true`)) != 1 {
+		t.Errorf("the mark is lost: %s", again)
+	}
 	if small := full(); !bytes.Equal(small.AppendFit(nil, 4096), small.Append(nil)) {
 		t.Error("a line that fits was cut")
 	}
