@@ -17,7 +17,7 @@ import (
 // A process is one entry of /proc.
 type process struct {
 	pid, parent int
-	name        string // what the kernel calls it, 15 bytes at most
+	name        string // of its program, or what the kernel calls it if that cannot be told
 }
 
 // parseStat reads the first fields of /proc/PID/stat: the name is in parentheses, and may have
@@ -55,6 +55,10 @@ func tree(root int) ([]process, error) {
 		p, err := parseStat(stat)
 		if err != nil {
 			return nil, err
+		}
+		// A script's process has the script's name; what runs is its interpreter.
+		if exe, err := os.Readlink(filepath.Join(filepath.Dir(path), "exe")); err == nil {
+			p.name = filepath.Base(exe)
 		}
 		children[p.parent] = append(children[p.parent], p)
 		if p.pid == root {
