@@ -25,6 +25,7 @@ type service struct {
 	status  status.Record
 	state   *event.Record // of this suite's supervise only
 	tally   []status.Death
+	mute    bool // it is one of s6 that cannot tell that it is ready
 }
 
 // errNoSupervise is daemontools' sentence.
@@ -61,6 +62,10 @@ func look(found svdir.Found, d depth) service {
 	s.entered = true
 	if d >= stateDepth && s.layout == status.Own {
 		s.readState()
+	}
+	if d >= stateDepth && s.layout == status.S6 {
+		var st unix.Stat_t
+		s.mute = unix.Stat(s.path("notification-fd"), &st) != nil
 	}
 	if d >= stateDepth && s.layout == status.S6 || d >= allDepth && s.layout == status.Own {
 		s.readTally()
@@ -198,7 +203,7 @@ func (s *service) ready() (ready, known bool) {
 		return false, false
 	case s.state != nil:
 		return s.state.Ready, true
-	case s.layout == status.Own || s.layout == status.S6:
+	case s.layout == status.Own || s.layout == status.S6 && !s.mute:
 		return s.status.Ready && s.status.PID != 0, true
 	}
 	return false, s.status.PID == 0 // what does not run is not ready
