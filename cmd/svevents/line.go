@@ -15,9 +15,10 @@ import (
 	"vigil/internal/subscribe"
 )
 
-// Widths of columns in characters. That of services grows with the longest name so far.
+// Widths of columns in characters. That of services has room for the hub, and grows with the
+// longest name so far.
 const (
-	minService = 8
+	minService = len(".svscan/svevents")
 	maxService = 32
 	widthEvent = 10
 )
@@ -106,7 +107,8 @@ func facts(item *subscribe.Item) []string {
 	add(r.Command != "", r.Command)
 	add(r.Signal != "", "signal "+r.Signal)
 	add(r.PID != 0, "pid "+strconv.Itoa(r.PID))
-	add(r.Exit.Ended, exitFact(r.Exit))
+	add(r.Exit.Ended && r.Event == event.State, "last "+exitFact(r.Exit))
+	add(r.Exit.Ended && r.Event != event.State, exitFact(r.Exit))
 	add(r.Why != "", r.Why)
 	add(r.Lived != 0, "lived "+brief(r.Lived))
 	add(r.Next != 0, "next in "+brief(r.Next))
@@ -122,6 +124,9 @@ func facts(item *subscribe.Item) []string {
 }
 
 func gapFacts(r *event.Record, g subscribe.Gap) []string {
+	if g.Missed == 0 {
+		return []string{"events may be missing", cli.Printable(r.Reason)}
+	}
 	count := "seq"
 	if r.Service != "" {
 		count = "n"

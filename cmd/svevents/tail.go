@@ -76,17 +76,24 @@ func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}()
 	socket := filepath.Join(o.scan, svdir.ScanOwn, svdir.EventsSocket)
+	err = subscribeTo(ctx, socket, o, stdout, cli.NewPrinter("svevents", stderr))
+	if ctx.Err() != nil || errors.Is(err, unix.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// subscribeTo shows what the hub at socket has to tell.
+func subscribeTo(ctx context.Context, socket string, o options, stdout io.Writer, p *cli.Printer) error {
 	stream := subscribe.New(socket, o.filter())
 	if !o.wait {
+		var err error
 		if stream, err = subscribe.Dial(ctx, socket, o.filter()); err != nil {
 			return &cli.Failure{Doing: "connect to " + socket, Err: err}
 		}
 	}
-	stream.Lost = reporter(cli.NewPrinter("svevents", stderr), socket)
-	err = show(ctx, stream, o, newLineWriter(stdout, o.json))
-	if ctx.Err() != nil || errors.Is(err, unix.EPIPE) {
-		err = nil
-	}
+	stream.Lost = reporter(p, socket)
+	err := show(ctx, stream, o, newLineWriter(stdout, o.json))
 	return errors.Join(err, stream.Close())
 }
 

@@ -25,20 +25,21 @@ func TestLines(t *testing.T) {
 		{
 			`{"v":1,"time":"2026-11-23T08:00:00.123456789Z","n":57,"seq":9,"service":"web","event":"exited","state":"backoff","ready":false,` +
 				`"pid":812,"exit":{"code":3},"why":"crash","lived":1.0246,"next":2,"deaths":3}`,
-			"2026-11-23 08:00:00.123  web       exited      pid 812, exit 3, crash, lived 1.02s, next in 2s, 3 deaths in a row",
+			"2026-11-23 08:00:00.123  web               exited      pid 812, exit 3, crash, lived 1.02s, next in 2s, 3 deaths in a row",
 		},
 		{
 			`{"time":"2026-11-23T08:00:00Z","service":"web/log","event":"exited","exit":{"signal":"KILL"},"lived":7265.5}`,
-			"2026-11-23 08:00:00.000  web/log   exited      killed by KILL, lived 2h1m6s",
+			"2026-11-23 08:00:00.000  web/log           exited      killed by KILL, lived 2h1m6s",
 		},
-		{`{"service":"web","event":"exited","exit":"unknown","deaths":1}`, strings.Repeat(" ", 25) + "web       exited      exit unknown, 1 death"},
-		{`{"service":"web","event":"state","state":"up","ready":true,"paused":true,"pid":8}`, strings.Repeat(" ", 25) + "web       state       up, ready, paused, pid 8"},
-		{`{"service":"web","event":"command","command":"reload","signal":"HUP","why":"operator"}`, strings.Repeat(" ", 25) + "web       command     reload, signal HUP, operator"},
-		{`{"service":"web","event":"leftover","pids":[4,5]}`, strings.Repeat(" ", 25) + "web       leftover    pids 4 5"},
-		{`{"service":"web","event":"config","file":"backoff","reason":"a\u001b[31m\n"}`, strings.Repeat(" ", 25) + `web       config      file backoff, a\x1b[31m\n`},
-		{`{"service":"web","event":"deployed","version":"v1 2","n1":3,"ok":true,"by-whom":"me"}`, strings.Repeat(" ", 25) + `web       deployed    version="v1 2", n1=3, ok=true, by-whom=me`},
-		{`{"event":"gap","from":3,"to":9,"missed":7}`, strings.Repeat(" ", 35) + "gap         7 events are missing, seq 3 to 9"},
-		{`{"event":"gap","service":"web","from":3,"to":3,"missed":1}`, strings.Repeat(" ", 25) + "web       gap         1 event is missing, n 3 to 3"},
+		{`{"service":"web","event":"exited","exit":"unknown","deaths":1}`, strings.Repeat(" ", 25) + "web               exited      exit unknown, 1 death"},
+		{`{"service":"web","event":"state","state":"up","ready":true,"paused":true,"pid":8,"exit":{"code":1}}`, strings.Repeat(" ", 25) + "web               state       up, ready, paused, pid 8, last exit 1"},
+		{`{"service":"web","event":"command","command":"reload","signal":"HUP","why":"operator"}`, strings.Repeat(" ", 25) + "web               command     reload, signal HUP, operator"},
+		{`{"service":"web","event":"leftover","pids":[4,5]}`, strings.Repeat(" ", 25) + "web               leftover    pids 4 5"},
+		{`{"service":"web","event":"config","file":"backoff","reason":"a\u001b[31m\n"}`, strings.Repeat(" ", 25) + `web               config      file backoff, a\x1b[31m\n`},
+		{`{"service":"web","event":"deployed","version":"v1 2","n1":3,"ok":true,"by-whom":"me"}`, strings.Repeat(" ", 25) + `web               deployed    version="v1 2", n1=3, ok=true, by-whom=me`},
+		{`{"event":"gap","from":3,"to":9,"missed":7}`, strings.Repeat(" ", 43) + "gap         7 events are missing, seq 3 to 9"},
+		{`{"event":"gap","reason":"the journal of that epoch is lost"}`, strings.Repeat(" ", 43) + "gap         events may be missing, the journal of that epoch is lost"},
+		{`{"event":"gap","service":"web","from":3,"to":3,"missed":1}`, strings.Repeat(" ", 25) + "web               gap         1 event is missing, n 3 to 3"},
 	} {
 		t.Setenv("TZ", "UTC")
 		var out bytes.Buffer
@@ -70,7 +71,7 @@ func TestColumnsStayAligned(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")
-	columns := []int{minService, 12, 60, maxService}
+	columns := []int{minService, minService, 60, maxService}
 	for i, line := range lines[:4] {
 		before, _, found := strings.Cut(line, "\x1b[31;1mfailed")
 		if got := len([]rune(before)); !found || got != len("\x1b[2m\x1b[0m")+len(timeLayout)+2+columns[i]+2 {

@@ -164,7 +164,11 @@ func (r *restart) note(rec record) {
 	if rec.Service != r.service {
 		return
 	}
-	fmt.Printf("%s: %s, state %s, pid %d %s\n", r.service, rec.Event, rec.State, rec.PID, rec.Reason)
+	fmt.Printf("%s: %s", r.service, rec.Event)
+	if rec.State != "" {
+		fmt.Printf(", state %s, pid %d", rec.State, rec.PID)
+	}
+	fmt.Println(rec.Reason)
 	switch {
 	case r.asked && rec.Event == "command" && rec.Command == "restart":
 		r.taken = true
