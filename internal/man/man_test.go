@@ -117,7 +117,7 @@ func TestEveryCommandHasAPage(t *testing.T) {
 }
 
 // option is an option at the start of a line of a help text: "-j, --json", "--since".
-var option = regexp.MustCompile(`(?m)^\s+(-[A-Za-z0-9])?(?:,? *(--[a-z][a-z-]*))?`)
+var option = regexp.MustCompile(`(?m)^\s+(-[A-Za-z0-9])?(?:,? *(--[a-z][a-z0-9-]*))?`)
 
 // TestFlags: a command's page and its help have the same options.
 func TestFlags(t *testing.T) {

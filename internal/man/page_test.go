@@ -74,13 +74,16 @@ func (p page) items() []string {
 }
 
 // macro is the name of a macro inside of a line, or a word that only typesets.
-var macro = regexp.MustCompile(`^([A-Z][a-z]|[,.|:;()])$`)
+var macro = regexp.MustCompile(`^(\.?[A-Z][a-z]|[,.|:;()])$`)
 
-// words are those of all items, without macros and punctuation.
-func (p page) words() []string {
+// terms are the words that the page sets as names: in the heads of lists, and by Cm elsewhere.
+func (p page) terms() []string {
 	var found []string
-	for _, head := range p.items() {
-		for word := range strings.FieldsSeq(head) {
+	for _, line := range p.lines {
+		if !strings.HasPrefix(line, ".It ") && !strings.HasPrefix(line, ".Cm ") {
+			continue
+		}
+		for word := range strings.FieldsSeq(line) {
 			if !macro.MatchString(word) {
 				found = append(found, strings.Trim(word, `",`))
 			}
@@ -89,11 +92,11 @@ func (p page) words() []string {
 	return found
 }
 
-// has reports that the page has an item with the word.
-func (p page) has(word string) bool { return slices.Contains(p.words(), word) }
+// has reports that the page has the term.
+func (p page) has(word string) bool { return slices.Contains(p.terms(), word) }
 
 // flag is an option in an item: "Fl j", "Fl -json", "Fl Fl json".
-var flag = regexp.MustCompile(`\bFl (Fl )?(-?[A-Za-z0-9][A-Za-z0-9-]*|-[a-z][a-z-]*)`)
+var flag = regexp.MustCompile(`\bFl (Fl )?(-?[A-Za-z0-9][A-Za-z0-9-]*|-[a-z][a-z0-9-]*)`)
 
 // flags are the options that the page describes: "-j", "--json".
 func (p page) flags() []string {
