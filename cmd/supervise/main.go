@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"vigil/internal/cli"
-	"vigil/internal/process"
 	"vigil/internal/supervise"
 )
 
@@ -26,7 +25,7 @@ Starts the program DIR/run, restarts it when it dies, and takes commands for it.
 `
 
 func main() {
-	process.RunStage(os.Args)
+	supervise.RunStage(os.Args)
 	cli.Main("supervise", run)
 }
 
@@ -62,8 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	c.Dir = args[0]
 	err := supervise.Run(ctx, c)
-	var locked *supervise.LockedError
-	if errors.As(err, &locked) {
+	if locked, ok := errors.AsType[*supervise.LockedError](err); ok {
 		cli.NewPrinter("supervise", stderr).Print("fatal: " + locked.Error())
 		return cli.Status(cli.StatusUsage)
 	}

@@ -48,22 +48,22 @@ func FuzzStep(f *testing.F) {
 }
 
 func (w *fuzzWorld) input(b, code byte) {
-	switch {
-	case b == '!':
+	switch b {
+	case '!':
 		w.kill(Run, Finish, code)
-	case b == '%':
+	case '%':
 		w.kill(Script, Script, code)
-	case b == '@':
+	case '@':
 		if d := w.state.Deadline(); d != 0 {
 			w.now = max(w.now, d)
 		}
 		w.step(Ticked{})
-	case b == '.':
+	case '.':
 		w.now += 700 * time.Millisecond
 		w.step(Ticked{})
-	case b == '^':
+	case '^':
 		w.step(HungUp{})
-	case b == '~':
+	case '~':
 		w.step(Noticed{File: "x", Reason: "y"})
 	default:
 		w.step(Commanded{Command: control.Command(b)})

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/status"
 )
@@ -77,7 +78,7 @@ func (t *step) resumeIdle(r event.Record) {
 func (s State) Status() status.Record {
 	r := status.Record{
 		Stamp: s.Since, PID: s.PID, Paused: s.Paused, Term: s.Term, Want: s.wantByte(),
-		ReadySince: s.ReadySince, Wait: s.Exit.WaitStatus(), Ready: s.Ready,
+		ReadySince: s.ReadySince, Wait: waitStatus(s.Exit), Ready: s.Ready,
 	}
 	switch {
 	case s.Role == Run && s.Released:
@@ -88,6 +89,20 @@ func (s State) Status() status.Record {
 		r.PID, r.Phase, r.Ready = 0, status.Down, true
 	}
 	return r
+}
+
+// waitStatus is what wait(2) would tell of the exit. An unknown one is told as code 255.
+func waitStatus(e event.Exit) uint16 {
+	switch {
+	case !e.Ended:
+		return 0
+	case e.Unknown:
+		return 255 << 8
+	case e.Signal != "":
+		return uint16(control.Signal(e.Signal).Number())
+	default:
+		return uint16(e.Code&0xff) << 8
+	}
 }
 
 func (s State) wantByte() byte {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -234,7 +235,7 @@ func Descendants(pid int) []int {
 		if err != nil {
 			continue // the thread has ended
 		}
-		for _, word := range strings.Fields(string(b)) {
+		for word := range strings.FieldsSeq(string(b)) {
 			child, err := strconv.Atoi(word)
 			if err != nil {
 				continue // the kernel writes numbers
@@ -263,5 +264,5 @@ func IsChild(pid int) bool {
 // HasChildren reports that this process has children, zombies included.
 func HasChildren() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err != unix.ECHILD //nolint:errorlint // a bare errno
+	return !errors.Is(err, unix.ECHILD)
 }

@@ -85,7 +85,7 @@ func TestStageBecomesItsProgram(t *testing.T) {
 	if err != nil || lines[0] != fmt.Sprint("./run a b 1 ", s.PID) {
 		t.Errorf("%q, %v", lines, err)
 	}
-	for _, fd := range strings.Fields(lines[2]) {
+	for fd := range strings.FieldsSeq(lines[2]) {
 		if n, _ := strconv.Atoi(fd); n >= fdGate && n <= fdDir {
 			t.Errorf("the stage's descriptor %d is left open", n)
 		}

@@ -210,12 +210,12 @@ func controlPrograms(dir int) string {
 	}
 	d := os.NewFile(uintptr(fd), svdir.Control)
 	defer func() { _ = d.Close() }() // it is only read
-	letters := ""
+	var letters []byte
 	names, _ := d.Readdirnames(-1) // what could be read counts
 	for _, name := range names {
 		if len(name) == 1 && Executable(fd, name) == nil {
-			letters += name
+			letters = append(letters, name[0])
 		}
 	}
-	return letters
+	return string(letters)
 }

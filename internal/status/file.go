@@ -1,6 +1,7 @@
 package status
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -53,7 +54,7 @@ func Read(fd, limit int) ([]byte, error) {
 	for n := 0; ; {
 		m, err := unix.Read(fd, b[n:])
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // a bare errno
+		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return nil, err
 		case m == 0 || n+m == limit:

@@ -25,22 +25,29 @@ func TestDecodeAny(t *testing.T) {
 		want   Record
 	}{
 		{"daemontools up", daemontoolsUp, Daemontools, Record{
-			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run}},
+			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run,
+		}},
 		{"encore up", daemontoolsUp + "0300", Daemontools, Record{
-			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run}},
+			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run,
+		}},
 		{"encore with a log", daemontoolsUp + "0300" + daemontoolsUp + "0300", Daemontools, Record{
-			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run}},
+			Stamp: at(0x6b04c20b-10, 0x2796d97c), PID: 0x46a5, Want: 'u', Phase: Run,
+		}},
 		{"runit up", runitUp, Runit, Record{
-			Stamp: at(0x6b04c20b-10, 0x27ac651c), PID: 0x46a6, Want: 'u', Phase: Run}},
+			Stamp: at(0x6b04c20b-10, 0x27ac651c), PID: 0x46a6, Want: 'u', Phase: Run,
+		}},
 		{"s6 up", s6Up, S6, Record{
 			Stamp: at(0x6b04c227-37, 0x28d31ae5), ReadySince: at(0x6b04c226-37, 0x27a0c996),
-			PID: 0x46ae, Want: 'u', Phase: Run}},
+			PID: 0x46ae, Want: 'u', Phase: Run,
+		}},
 		{"s6 down", s6Down, S6, Record{
 			Stamp: at(0x6b04c227-37, 0x3af3f0cf), ReadySince: at(0x6b04c227-37, 0x3afb05e3),
-			Want: 'd', Ready: true, Wait: 15}},
+			Want: 'd', Ready: true, Wait: 15,
+		}},
 		{"s6 new", s6New, S6, Record{
 			Stamp: at(0x6b04c226-37, 0x27a0c996), ReadySince: at(0x6b04c226-37, 0x27a0c996),
-			Want: 'd', Ready: true}},
+			Want: 'd', Ready: true,
+		}},
 	}
 	for _, tt := range tests {
 		b, err := hex.DecodeString(tt.hex)

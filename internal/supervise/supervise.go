@@ -29,6 +29,10 @@ type Config struct {
 	Stderr io.Writer
 }
 
+// RunStage is the whole life of a stage, a copy of this binary that waits to become a service's
+// program. main calls it first; in any other process it returns at once.
+func RunStage(args []string) { process.RunStage(args) }
+
 // A service is one service directory with all that supervise holds of it. Descriptors, not paths,
 // name its files: the directory may be renamed, removed, or replaced.
 type service struct {
