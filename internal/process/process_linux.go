@@ -37,6 +37,12 @@ func Identify(pid int) (svdir.Holder, error) {
 	return svdir.Holder{PID: pid, Start: st.start, Boot: boot}, err
 }
 
+// StartTime returns the kernel's start time of a process, in ticks since boot.
+func StartTime(pid int) (uint64, error) {
+	st, err := readStat(pid)
+	return st.start, err
+}
+
 // procStat is what is used of /proc/PID/stat (proc_pid_stat(5)).
 type procStat struct {
 	state    byte

@@ -21,6 +21,9 @@ func Identify(pid int) (svdir.Holder, error) {
 	return svdir.Holder{PID: pid}, unsupported("a process's start time")
 }
 
+// StartTime is Linux's.
+func StartTime(int) (uint64, error) { return 0, unsupported("a process's start time") }
+
 // A Handle is Linux's.
 type Handle struct{ pid int }
 

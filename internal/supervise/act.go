@@ -25,9 +25,7 @@ func (s *service) act(a machine.Action) {
 	case machine.Serve:
 		s.serve()
 	case machine.Notify:
-		if err := fifo.Notify(s.dir, svdir.Fifodir, a.Bytes); !s.removed() {
-			s.check(svdir.Fifodir, err)
-		}
+		s.check(svdir.Fifodir, fifo.Notify(s.dir, svdir.Fifodir, a.Bytes))
 	case machine.Spawn:
 		s.spawn(a)
 	case machine.Release:
@@ -72,7 +70,7 @@ func (s *service) check(file string, err error) {
 
 func (s *service) problem(file string, err error) {
 	reason := cli.Cause(err)
-	if s.problems[file] == reason {
+	if s.problems[file] == reason || s.removed() {
 		return
 	}
 	s.problems[file] = reason
@@ -102,12 +100,12 @@ func (s *service) spawn(a machine.Spawn) {
 		s.queue = append(s.queue, machine.NotRun{Role: a.Role, Reason: s.notRun(a.Program, err)})
 		return
 	}
-	id, err := process.Identify(stage.PID)
+	started, err := process.StartTime(stage.PID)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.problem("/proc", err) // without it nothing can be adopted later
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
-	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: id.Start})
+	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
 }
 
 func (s *service) notRun(program string, err error) string {

@@ -179,8 +179,8 @@ func (s *service) step(w machine.What) {
 	}
 }
 
-// removed reports that the service directory is no more. What was read of it last holds, and that
-// its files cannot be written is no news.
+// removed reports that the service directory is no more: what was read of it last holds, and that
+// its files cannot be used is no news.
 func (s *service) removed() bool {
 	var st unix.Stat_t
 	return unix.Fstat(s.own, &st) == nil && st.Nlink == 0

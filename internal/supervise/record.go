@@ -3,6 +3,7 @@ package supervise
 import (
 	"bytes"
 	"errors"
+	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -42,9 +43,6 @@ func (s *service) write(name string, content []byte, mode uint32) {
 		return
 	}
 	err := status.WriteFile(s.own, name, content, mode)
-	if err != nil && s.removed() {
-		return
-	}
 	if err != nil {
 		delete(s.files, name)
 	} else {
@@ -67,11 +65,39 @@ func (s *service) tally(exit event.Exit) {
 		d.Code = 128 + d.Signal
 	}
 	b := d.Encode()
-	s.deaths = append(s.deaths, b[:]...)
-	if extra := len(s.deaths) - maxTally*status.DeathSize; extra > 0 {
-		s.deaths = s.deaths[extra:]
+	if s.deaths++; s.deaths <= maxTally {
+		s.check("supervise/"+svdir.DeathTally, s.appendTally(b[:]))
+		return
 	}
-	s.write(svdir.DeathTally, bytes.Clone(s.deaths), svdir.ModeStatus)
+	old, err := status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize)
+	if err == nil && len(old) >= status.DeathSize {
+		old = old[status.DeathSize:]
+	}
+	s.write(svdir.DeathTally, append(old, b[:]...), svdir.ModeStatus)
+}
+
+// appendTally adds an entry to the end of death_tally, so that a tally costs no new file.
+func (s *service) appendTally(entry []byte) error {
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Openat(s.own, svdir.DeathTally, flags, svdir.ModeStatus)
+	if err != nil {
+		return err
+	}
+	n, err := unix.Write(fd, entry)
+	if err == nil && n < len(entry) {
+		err = io.ErrShortWrite
+	}
+	return errors.Join(err, unix.Close(fd))
+}
+
+// beginTally goes on with the deaths that are remembered, or forgets them, as s6 does.
+func (s *service) beginTally(goOn bool) {
+	old, err := status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize)
+	if goOn && err == nil && len(old)%status.DeathSize == 0 {
+		s.deaths = len(old) / status.DeathSize
+		return
+	}
+	s.write(svdir.DeathTally, nil, svdir.ModeStatus)
 }
 
 // begin finds out what the supervise before left, and starts the machine.
@@ -83,11 +109,7 @@ func (s *service) begin() {
 	b := machine.Began{Down: s.isDown(), Prior: prior}
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
-	if b.Resume {
-		s.deaths, _ = status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize) // none is none
-		s.deaths = s.deaths[:len(s.deaths)/status.DeathSize*status.DeathSize]
-	}
-	s.write(svdir.DeathTally, bytes.Clone(s.deaths), svdir.ModeStatus)
+	s.beginTally(b.Resume)
 	if prior.N > 0 {
 		// The event of this record may not have been written before its writer was killed.
 		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))

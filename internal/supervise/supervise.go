@@ -55,7 +55,7 @@ type service struct {
 	settings settings.Settings
 	problems map[string]string // file → what was last said of it
 	files    map[string][]byte // file of supervise/ → content that is in place
-	deaths   []byte            // content of death_tally
+	deaths   int               // entries of death_tally
 	bad      []string          // settings files that are wrong
 	hadLog   bool
 	state    machine.State
