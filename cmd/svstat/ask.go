@@ -26,7 +26,7 @@ var questions = []question{
 	{"down", func(s *service) bool { return s.pid() == 0 }},
 	{"ready", func(s *service) bool { ready, _ := s.ready(); return ready }},
 	{"paused", (*service).paused},
-	{"supervised", func(*service) bool { return true }},
+	{"supervised", func(s *service) bool { return s.held }},
 	{"want-up", func(s *service) bool { return s.want() == "up" }},
 	{"want-down", func(s *service) bool { return s.want() == "down" }},
 	{"normally-up", func(s *service) bool { return !s.downed }},
@@ -95,8 +95,8 @@ func ask(word string, found []svdir.Found, stderr io.Writer) error {
 // answer answers one question, or says why it cannot.
 func (s *service) answer(q *question) (bool, error) {
 	switch {
-	case q.word == "supervised" && s.absent:
-		return false, nil
+	case q.word == "supervised" && (s.absent || s.held):
+		return s.held, nil
 	case strings.HasPrefix(q.word, "normally-") && s.absent:
 		return q.answer(s), nil // the down file is all that it takes
 	case s.fault != nil:

@@ -20,6 +20,7 @@ type service struct {
 	fault   error // why nothing is known of how it is, in daemontools' words
 	entered bool  // its directory is there
 	absent  bool  // and no supervise works on it
+	held    bool  // and a supervise works on it
 	downed  bool  // it has a down file
 	layout  status.Layout
 	status  status.Record
@@ -116,7 +117,7 @@ func (s *service) read() error {
 	if okErr != nil && (len(b) < status.Size || s.supervised(controlPath) != nil) {
 		return okErr // it is not one of s6's either, which has no ok
 	}
-	s.absent = false
+	s.absent, s.held = false, true
 	if err != nil {
 		return err
 	}
