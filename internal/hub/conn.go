@@ -109,7 +109,7 @@ func (h *Hub) serve(conn *net.UnixConn, control bool) {
 
 // greet says hello and reads the client's first line. An error has been told to the client.
 func (h *Hub) greet(conn *net.UnixConn, in *lineReader) (greeting, error) {
-	if err := conn.SetDeadline(time.Now().Add(firstLine)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(h.patience)); err != nil {
 		return greeting{}, err
 	}
 	hello := event.Record{Event: event.Hello}

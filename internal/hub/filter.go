@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -47,9 +48,23 @@ func decode(text []byte, into any) error {
 	case err == nil && strings.HasPrefix(strings.TrimSpace(string(text)), "{"):
 		return nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("%s is no %s", wrong.Field, wrong.Type)
+		return fmt.Errorf("%s is no %s", wrong.Field, inJSON(wrong.Type.Kind()))
 	}
 	return event.ErrSyntax
+}
+
+// inJSON is what JSON calls a value of a kind.
+func inJSON(kind reflect.Kind) string {
+	switch kind { //nolint:exhaustive // the others are numbers, or are in no client's line
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "list"
+	default:
+		return "number"
+	}
 }
 
 func checkPatterns(patterns []string) error {

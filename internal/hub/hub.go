@@ -10,6 +10,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -38,10 +39,25 @@ type Config struct {
 	Events  Mode   // of events.sock
 	Control Mode   // of control.sock
 	Stderr  io.Writer
+
+	limits limits // those that are not set are the usual ones
+	ready  func() // if set, called when the sockets are there
+}
+
+// limits are what a test may want smaller.
+type limits struct {
+	ring     int           // bytes of events in memory
+	segment  int64         // bytes of a segment of the journal
+	patience time.Duration // for a client's first line
+}
+
+func (l limits) orUsual() limits {
+	return limits{cmp.Or(l.ring, ringSize), cmp.Or(l.segment, segmentSize), cmp.Or(l.patience, firstLine)}
 }
 
 // A Hub is one running hub.
 type Hub struct {
+	limits
 	own, scan string
 	say       *messages
 	epoch     string
@@ -66,7 +82,8 @@ type Hub struct {
 // Run serves until ctx is done.
 func Run(ctx context.Context, c Config) error {
 	h := &Hub{
-		own: filepath.Clean(c.Own), scan: filepath.Join(c.Own, ".."),
+		limits: c.limits.orUsual(),
+		own:    filepath.Clean(c.Own), scan: filepath.Join(c.Own, ".."),
 		left: make(chan struct{}, 1), conns: map[*net.UnixConn]struct{}{},
 	}
 	h.say = newMessages(cli.NewPrinter("svevents", c.Stderr))
@@ -122,7 +139,7 @@ func (h *Hub) restore() {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		h.say.warn("read", "the boot id", err)
 	}
-	h.journal.boot, h.journal.segment = boot, segmentSize
+	h.journal.boot, h.journal.segment = boot, h.segment
 	r := h.journal.recover()
 	for _, wrong := range r.wrong {
 		h.say.warn("use all of", h.journal.dir, wrong)
@@ -130,9 +147,9 @@ func (h *Hub) restore() {
 	h.intake.counts = r.counts
 	if h.epoch = r.epoch; h.epoch == "" {
 		h.epoch = rand.Text()
-		h.ring = newRing(ringSize, 0)
+		h.ring = newRing(h.limits.ring, 0)
 	} else {
-		h.ring = newRing(ringSize, r.before)
+		h.ring = newRing(h.limits.ring, r.before)
 		h.ring.append(&r.events)
 		h.intake.seq = r.seq
 	}
@@ -171,6 +188,9 @@ func (h *Hub) serveAll(ctx context.Context, c Config) error {
 	part(h.pump)
 	part(func() error { return h.accept(ctx, events.l, false) })
 	part(func() error { return h.accept(ctx, requests.l, true) })
+	if c.ready != nil {
+		c.ready()
+	}
 
 	<-ctx.Done()
 	_ = h.inlet.file.Close() // ends pump

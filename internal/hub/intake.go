@@ -24,8 +24,9 @@ const maxRescue = 16
 
 // A count is the last n of a source, and when that was.
 type count struct {
-	N    uint64    `json:"n"`
-	Time time.Time `json:"time"`
+	N       uint64    `json:"n"`
+	Time    time.Time `json:"time"`
+	Removed bool      `json:"removed,omitempty"` // svscan said so: another service may have the name next
 }
 
 // An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
@@ -126,25 +127,52 @@ func (in *intake) record(b *batch, r *event.Record, now time.Time) {
 		r.Time = now
 	}
 	if r.N > 0 {
-		last, known := in.counts[source(r)]
-		if known && (r.N == last.N || r.N < last.N && !r.Time.After(last.Time)) {
-			return // it has been seen: supervise repeats its last record when it starts
+		seen, from := in.seen(r)
+		if seen {
+			return
 		}
-		switch {
-		case known && r.N > last.N+1:
-			in.hole(b, r, last.N+1, now)
-		case known && r.N < last.N && r.N > 1:
-			in.hole(b, r, 1, now) // the directory was made anew, and its first records are lost
+		if from > 0 {
+			in.hole(b, r, from, now)
 		}
-		in.count(r)
 	}
+	in.count(r)
 	in.append(b, r)
 }
 
-// count notes the source's n.
+// seen reports that a numbered record has been here before: supervise repeats its last one when it
+// starts, and a hub that was killed had not yet taken all that it kept out of the FIFO. Otherwise
+// from is the first number of a hole before the record, 0 for none.
+func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
+	last, known := in.counts[source(r)]
+	later := r.Time.After(last.Time)
+	switch {
+	case !known || r.N == last.N+1:
+		return false, 0
+	case last.Removed && later:
+		return false, 0 // another service, with a count of its own
+	case r.N > last.N:
+		return false, last.N + 1
+	case r.N == last.N || !later:
+		return true, 0
+	case r.N > 1:
+		return false, 1 // what supervise had counted was lost, and then its first records
+	}
+	return false, 0
+}
+
+// count notes what a record says of the counts.
 func (in *intake) count(r *event.Record) {
 	if r.N > 0 {
-		in.counts[source(r)] = count{r.N, r.Time}
+		// A service that is removed still has a few words to say.
+		removed := in.counts[source(r)].Removed && r.N == in.counts[source(r)].N+1
+		in.counts[source(r)] = count{r.N, r.Time, removed}
+	}
+	if r.Event != event.Removed || r.By == "" {
+		return
+	}
+	if c, known := in.counts[r.Service]; known {
+		c.Removed = true
+		in.counts[r.Service] = c
 	}
 }
 

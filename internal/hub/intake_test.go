@@ -1,0 +1,178 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vigil/internal/fifo"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// at is a line of the service's count n, that many seconds after noon.
+func at(service, event string, n, seconds int) string {
+	when := noon.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339Nano)
+	return fmt.Sprintf(`{"v":1,"time":%q,"n":%d,"service":%q,"event":%q}`+"\n", when, n, service, event)
+}
+
+func by(line string) string { return strings.Replace(line, `,"event"`, `,"by":"svscan","event"`, 1) }
+
+// take gives text to an intake and returns what comes of it, as "seq service event" and the numbers of a gap.
+func take(t *testing.T, in *intake, now time.Time, text string) []string {
+	t.Helper()
+	var b batch
+	in.lines(&b, []byte(text), now)
+	var got []string
+	for _, r := range parse(t, b.buf) {
+		s := fmt.Sprintf("%d %s %s", r.Seq, r.Service, r.Event)
+		if r.Missed > 0 {
+			s += fmt.Sprintf(" %d-%d=%d", r.From, r.To, r.Missed)
+		}
+		got = append(got, s)
+	}
+	return got
+}
+
+func TestCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"in order":          {at("a", "up", 1, 1) + at("a", "down", 2, 2), []string{"1 a up", "2 a down"}},
+		"begins anywhere":   {at("a", "up", 57, 1), []string{"1 a up"}},
+		"repeated":          {at("a", "up", 7, 1) + at("a", "up", 7, 1) + at("a", "up", 7, 9), []string{"1 a up"}},
+		"read again":        {at("a", "up", 1, 1) + at("a", "down", 2, 2) + at("a", "up", 1, 1), []string{"1 a up", "2 a down"}},
+		"a hole":            {at("a", "up", 1, 1) + at("a", "down", 5, 2), []string{"1 a up", "2 a gap 2-4=3", "3 a down"}},
+		"each its own":      {at("a", "up", 1, 1) + at("b", "up", 9, 2) + at("a", "down", 2, 3), []string{"1 a up", "2 b up", "3 a down"}},
+		"svscan's own":      {at("a", "up", 9, 1) + by(at("a", "added", 1, 2)) + by(at("b", "added", 2, 2)), []string{"1 a up", "2 a added", "3 b added"}},
+		"svscan's hole":     {by(at("a", "added", 1, 2)) + by(at("b", "added", 3, 2)), []string{"1 a added", "2 b gap 2-2=1", "3 b added"}},
+		"made anew":         {at("a", "up", 9, 1) + at("a", "supervised", 1, 2), []string{"1 a up", "2 a supervised"}},
+		"made anew, a hole": {at("a", "up", 9, 1) + at("a", "up", 3, 2), []string{"1 a up", "2 a gap 1-2=2", "3 a up"}},
+		"another by rename": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 10, 3) + at("a", "adopted", 57, 4) + at("a", "up", 59, 5),
+			[]string{"1 a up", "2 a removed", "3 a down", "4 a adopted", "5 a gap 58-58=1", "6 a up"},
+		},
+		"no count": {`{"service":"a","event":"mine"}` + "\n" + `{"service":"a","event":"mine"}` + "\n", []string{"1 a mine", "2 a mine"}},
+		"a sample": {`{"service":"a","event":"sample"}` + "\n" + at("a", "up", 1, 1), []string{"0 a sample", "1 a up"}},
+	} {
+		in := intake{counts: map[string]count{}}
+		if got := take(t, &in, noon, c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestBadLinesAreDroppedAndToldOf(t *testing.T) {
+	good := at("a", "up", 1, 1)
+	long := `{"v":1,"service":"a","event":"up","x":"` + strings.Repeat("x", fifo.Atomic) + `"}` + "\n"
+	for name, text := range map[string]string{
+		"empty":       "\n",
+		"no JSON":     "up\n",
+		"no object":   "[1]\n",
+		"two":         `{"service":"a","event":"b"}{}` + "\n",
+		"no service":  `{"event":"b"}` + "\n",
+		"no event":    `{"service":"a"}` + "\n",
+		"binary":      "\x00\x01\xff\n",
+		"long":        long,
+		"forged":      `{"service":"a","event":"state"}` + "\n",
+		"forged gap":  `{"service":"a","event":"x","event":"gap"}` + "\n",
+		"forged deep": `{"v":1,"service":"a","event":"did","x":{"v":1,"service":"a","event":"x"}}` + "\n",
+	} {
+		in := intake{counts: map[string]count{}}
+		want := []string{"1 a up", "2  gap 0-0=1"}
+		if got := take(t, &in, noon, text+good); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A writer that was killed, or writes no newline, costs only its own line.
+func TestTornLineSparesTheNext(t *testing.T) {
+	good := at("a", "up", 1, 1)
+	for _, torn := range []string{`{`, `{"v":1,"service":"b","ev`, `{"v":1,"x":{"v":1,`, good[:len(good)-2], strings.Repeat("a", 3*fifo.Atomic)} {
+		in := intake{counts: map[string]count{}}
+		want := []string{"1 a up", "2  gap 0-0=1"}
+		if got := take(t, &in, noon, torn+good); !slices.Equal(got, want) {
+			t.Errorf("%.30q: %q, want %q", torn, got, want)
+		}
+	}
+	in := intake{counts: map[string]count{}, midLine: true}
+	want := []string{"1 a up", "2  gap 0-0=1"}
+	if got := take(t, &in, noon, good); !slices.Equal(got, want) {
+		t.Errorf("after the beginning of a long line: %q, want %q", got, want)
+	}
+}
+
+func TestDroppedLinesAreToldOfNowAndThen(t *testing.T) {
+	in := intake{counts: map[string]count{}}
+	for _, c := range []struct {
+		after time.Duration
+		text  string
+		want  []string
+	}{
+		{0, "x\n", []string{"1  gap 0-0=1"}},
+		{time.Second, "x\ny\n", nil},
+		{tellEvery - time.Second, "z\n", nil},
+		{tellEvery, "", []string{"2  gap 0-0=3"}},
+		{3 * tellEvery, "", nil},
+	} {
+		if got := take(t, &in, noon.Add(c.after), c.text); !slices.Equal(got, c.want) {
+			t.Errorf("after %v: %q, want %q", c.after, got, c.want)
+		}
+	}
+	if !in.due().IsZero() {
+		t.Errorf("due at %v", in.due())
+	}
+	in.drop(errLong)
+	if want := noon.Add(2 * tellEvery); !in.due().Equal(want) {
+		t.Errorf("due at %v, want %v", in.due(), want)
+	}
+}
+
+func TestRecordsGoThroughUnchanged(t *testing.T) {
+	in := intake{counts: map[string]count{}, seq: 6}
+	var b batch
+	in.lines(&b, []byte(`{"event":"mine","service":"a b\"c","seq":99,"x":{"y":[1.50,null]},"cut":true}`+"\n"), noon)
+	const want = `{"v":1,"time":"2026-11-23T12:00:00.000000000Z","seq":7,"service":"a b\"c","event":"mine","cut":true,"x":{"y":[1.50,null]}}` + "\n"
+	if string(b.buf) != want {
+		t.Errorf("%s\nwant %s", b.buf, want)
+	}
+}
+
+func TestWhole(t *testing.T) {
+	long := strings.Repeat("x", fifo.Atomic+1)
+	for _, c := range []struct {
+		text string
+		n    int
+		cut  bool
+	}{
+		{"", 0, false}, {"a", 0, false}, {"a\n", 2, false}, {"a\nb", 2, false}, {"a\nb\n", 4, false},
+		{long, len(long), true}, {long + "\n", len(long) + 1, false}, {"a\n" + long, 2, false},
+	} {
+		if n, cut := whole([]byte(c.text)); n != c.n || cut != c.cut {
+			t.Errorf("%.10q: %d %v, want %d %v", c.text, n, cut, c.n, c.cut)
+		}
+	}
+}
+
+func FuzzIntake(f *testing.F) {
+	f.Add([]byte(at("a", "up", 1, 1) + at("a", "up", 9, 1)))
+	f.Add([]byte("x\n{\"v\":1,\"ser{\"v\":1,\"service\":\"a\",\"event\":\"b\"}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		in := intake{counts: map[string]count{}}
+		var b batch
+		in.lines(&b, text, noon)
+		seq := uint64(0)
+		for _, r := range parse(t, b.buf) {
+			if r.Event == sample && r.Seq == 0 {
+				continue
+			}
+			if seq++; r.Seq != seq {
+				t.Fatalf("seq %d, want %d", r.Seq, seq)
+			}
+		}
+	})
+}
