@@ -68,23 +68,35 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
 }
 
-// colorOf is good for what is as it should be, bad for what somebody may have to look at, and
-// attention for what is between.
+// colors are good for what is as it should be, bad for what somebody may have to look at, and
+// attention for what is between. The other kinds are plain.
+var colors = map[event.Kind]table.Color{
+	event.Up:            table.Good,
+	event.Ready:         table.Good,
+	event.Adopted:       table.Good,
+	event.Resumed:       table.Good,
+	event.Waiting:       table.Attention,
+	event.Starting:      table.Attention,
+	event.Stopping:      table.Attention,
+	event.Killed:        table.Attention,
+	event.Exited:        table.Attention,
+	event.Unready:       table.Attention,
+	event.Paused:        table.Attention,
+	event.Leftover:      table.Attention,
+	event.Backoff:       table.Bad,
+	event.Flapping:      table.Bad,
+	event.Failed:        table.Bad,
+	event.Config:        table.Bad,
+	event.ScanError:     table.Bad,
+	event.SuperviseDied: table.Bad,
+	event.Gap:           table.Bad,
+}
+
 func colorOf(r *event.Record) table.Color {
-	switch r.Event {
-	case event.Failed, event.Flapping, event.Backoff, event.Config, event.ScanError, event.SuperviseDied, event.Gap, event.Leftover:
+	if r.Event == event.Exited && r.Why == "crash" {
 		return table.Bad
-	case event.Exited:
-		if r.Why == "crash" {
-			return table.Bad
-		}
-		return table.Attention
-	case event.Up, event.Ready, event.Adopted, event.Resumed:
-		return table.Good
-	case event.Waiting, event.Starting, event.Stopping, event.Killed, event.Paused, event.Unready:
-		return table.Attention
 	}
-	return table.Plain
+	return colors[r.Event]
 }
 
 // facts are what a record says besides its time, service and event, the most telling first.
@@ -99,16 +111,10 @@ func facts(item *subscribe.Item) []string {
 			list = append(list, cli.Printable(fact))
 		}
 	}
-	if r.Event == event.State {
-		add(true, string(r.State))
-		add(r.Ready, "ready")
-		add(r.Paused, "paused")
-	}
 	add(r.Command != "", r.Command)
 	add(r.Signal != "", "signal "+r.Signal)
 	add(r.PID != 0, "pid "+strconv.Itoa(r.PID))
-	add(r.Exit.Ended && r.Event == event.State, "last "+exitFact(r.Exit))
-	add(r.Exit.Ended && r.Event != event.State, exitFact(r.Exit))
+	add(r.Exit.Ended, exitFact(r.Exit))
 	add(r.Why != "", r.Why)
 	add(r.Lived != 0, "lived "+brief(r.Lived))
 	add(r.Next != 0, "next in "+brief(r.Next))

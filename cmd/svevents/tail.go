@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -204,8 +203,8 @@ func (o *options) filter() subscribe.Filter {
 		Services: o.services, Events: o.events,
 		Begin:    subscribe.Last(uint64(max(o.lines, 0))),
 		NoFollow: o.noFollow || o.counts(),
-		// After a gap, the states tell how things are now; who asked for some events wants only those.
-		NoSnapshot: o.events != nil && !slices.Contains(o.events, event.State),
+		// With the states of now after a gap, the events between would be left out.
+		NoSnapshot: true,
 	}
 	switch {
 	case o.lines == 0:
@@ -272,12 +271,10 @@ func collect(ctx context.Context, stream *subscribe.Stream, o options) ([]subscr
 	}
 }
 
-// shows reports that a record is shown: synced is between us and the hub, and an event can be too
-// old.
+// shows reports that a record is shown: an event can be too old.
 func (o *options) shows(item *subscribe.Item) bool {
-	r := &item.Record
-	old := !r.Time.IsZero() && r.Time.Before(o.since)
-	return r.Event != event.Synced && !old
+	at := item.Record.Time
+	return at.IsZero() || !at.Before(o.since)
 }
 
 // waitClosed returns true when nobody reads stdout any more, which no write would tell while

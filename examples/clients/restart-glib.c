@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 {
 	Restart r = {.address = {.sun_family = AF_UNIX}};
 	if (argc != 3 || strlen(argv[1]) >= sizeof r.address.sun_path || strpbrk(argv[2], "\"\\")) {
-		g_printerr("usage: restart-glib SOCKET SERVICE\n");
+		g_printerr("usage: restart-glib SOCKET SERVICE (of at most %zu bytes; without \" and \\)\n", sizeof r.address.sun_path - 1);
 		return 100;
 	}
 	strcpy(r.address.sun_path, argv[1]);

@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	if (argc != 3 || strlen(argv[1]) >= sizeof to.sun_path || strpbrk(service = argv[2], "\"\\"))
-		return fprintf(stderr, "usage: restart SOCKET SERVICE\n"), 100;
+		return fprintf(stderr, "usage: restart SOCKET SERVICE (of at most %zu bytes; without \" and \\)\n", sizeof to.sun_path - 1), 100;
 	strcpy(to.sun_path, argv[1]);
 	signal(SIGPIPE, SIG_IGN); /* what cannot be sent is noticed when we read */
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -126,7 +126,7 @@ func (r *restart) handle(conn net.Conn, rec record) (bool, error) {
 			fmt.Fprintln(os.Stderr, r.service+": not restarted", rec.Reason)
 			return false, errRefused
 		}
-		fmt.Printf("%s: restarted\n", r.service)
+		fmt.Fprintf(os.Stdout, "%s: restarted\n", r.service)
 		return true, nil
 	default:
 		r.note(rec)
@@ -164,11 +164,11 @@ func (r *restart) note(rec record) {
 	if rec.Service != r.service {
 		return
 	}
-	fmt.Printf("%s: %s", r.service, rec.Event)
+	fmt.Fprintf(os.Stdout, "%s: %s", r.service, rec.Event)
 	if rec.State != "" {
-		fmt.Printf(", state %s, pid %d", rec.State, rec.PID)
+		fmt.Fprintf(os.Stdout, ", state %s, pid %d", rec.State, rec.PID)
 	}
-	fmt.Println(rec.Reason)
+	fmt.Fprintln(os.Stdout, rec.Reason)
 	switch {
 	case r.asked && rec.Event == "command" && rec.Command == "restart":
 		r.taken = true
