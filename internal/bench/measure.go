@@ -87,15 +87,23 @@ func (s *suite) victim(i int) stamp {
 // names are those of all services that have started.
 func (s *suite) names() []string { return slices.Sorted(maps.Keys(s.stamps.last)) }
 
-// arrivals measures a directory that is renamed in until its run has started.
+// arrivals measures a directory that is renamed in until its run has started. The directories are
+// made before, as those are that somebody renames in because they took time to make.
 func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sample, error) {
-	took := map[string]sample{}
+	took, made := map[string]sample{}, map[string][]string{}
 	for range b.arriving {
 		for _, s := range suites {
-			name, path, err := s.service()
+			_, path, err := s.service()
 			if err != nil {
 				return nil, err
 			}
+			made[s.name] = append(made[s.name], path)
+		}
+	}
+	for i := range b.arriving {
+		for _, s := range suites {
+			path := made[s.name][i]
+			name := filepath.Base(path)
 			renamed := now()
 			if err := os.Rename(path, filepath.Join(s.scan, name)); err != nil {
 				return nil, err
