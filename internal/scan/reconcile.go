@@ -17,6 +17,9 @@ import (
 func (s *scanner) touch(e fsnotify.Event) {
 	name, whole := touched(e)
 	s.whole = s.whole || whole
+	if whole && name == "" {
+		s.watch.again()
+	}
 	if name != "" {
 		s.dirty[name] = true
 	}

@@ -50,6 +50,14 @@ func (w *watch) close() {
 	}
 }
 
+// again watches the scan directory after it was moved, which ends a watch. If it was removed there
+// is nothing to watch, which the look that follows sees.
+func (w *watch) again() {
+	if err := w.w.Add("."); err != nil && !errors.Is(err, unix.ENOENT) {
+		w.blind = cli.Cause(err)
+	}
+}
+
 // add watches the directories in which a service grows. What is not there is watched by its
 // parent.
 func (w *watch) add(name string) error {
