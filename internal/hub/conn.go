@@ -29,16 +29,16 @@ var (
 )
 
 // accept serves the clients of one socket until it is closed.
-func (h *Hub) accept(ctx context.Context, l *net.UnixListener, control bool) error {
+func (h *Hub) accept(ctx context.Context, d door, control bool) error {
 	for {
-		conn, err := l.AcceptUnix()
+		conn, err := d.AcceptUnix()
 		switch {
 		case err == nil:
 			h.serving.Go(func() { h.serve(conn, control) })
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS):
-			h.say.warn("accept a client of", l.Addr().String(), err)
+			h.say.warn("accept a client of", d.path, err)
 			h.breathe(ctx)
 		case errors.Is(err, unix.ECONNABORTED):
 		default:
@@ -102,7 +102,6 @@ func (h *Hub) serve(conn *net.UnixConn, control bool) {
 		h.requests(s, &in)
 	} else if err := in.blank(); err != nil {
 		s.refuse(err)
-		return
 	}
 	s.watch()
 }

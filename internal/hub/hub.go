@@ -161,16 +161,16 @@ func (h *Hub) restore() {
 
 // serveAll runs the parts until the first of them fails or ctx is done.
 func (h *Hub) serveAll(ctx context.Context, c Config) error {
-	events, err := h.listen(svdir.EventsSocket, c.Events)
+	events, err := open(filepath.Join(h.own, svdir.EventsSocket), c.Events)
 	if err != nil {
 		return err
 	}
-	defer events.close()
-	requests, err := h.listen(svdir.ControlSocket, c.Control)
+	defer h.shut(events)
+	requests, err := open(filepath.Join(h.own, svdir.ControlSocket), c.Control)
 	if err != nil {
 		return err
 	}
-	defer requests.close()
+	defer h.shut(requests)
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -186,22 +186,29 @@ func (h *Hub) serveAll(ctx context.Context, c Config) error {
 		})
 	}
 	part(h.pump)
-	part(func() error { return h.accept(ctx, events.l, false) })
-	part(func() error { return h.accept(ctx, requests.l, true) })
+	part(func() error { return h.accept(ctx, events, false) })
+	part(func() error { return h.accept(ctx, requests, true) })
 	if c.ready != nil {
 		c.ready()
 	}
 
 	<-ctx.Done()
 	_ = h.inlet.file.Close() // ends pump
-	_ = events.l.Close()
-	_ = requests.l.Close()
+	_ = events.Close()
+	_ = requests.Close()
 	parts.Wait()
 	h.dismiss(stopCommands)
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// shut removes a socket.
+func (h *Hub) shut(d door) {
+	if err := d.remove(); err != nil {
+		h.say.warn("remove", d.path, err)
+	}
 }
 
 // lastWord is how long commands that were read may take to be written when the hub ends.
@@ -225,30 +232,6 @@ func (h *Hub) dismiss(stopCommands func()) {
 	}
 	stopCommands()
 	h.serving.Wait()
-}
-
-// A door is one socket.
-type door struct {
-	l     *net.UnixListener
-	close func()
-}
-
-func (h *Hub) listen(name string, m Mode) (door, error) {
-	path := filepath.Join(h.own, name)
-	l, err := listen(path, m)
-	if err != nil {
-		return door{}, &cli.Failure{Doing: "serve " + path, Err: err}
-	}
-	made, err := os.Lstat(path)
-	if err != nil {
-		return door{}, errors.Join(err, l.Close())
-	}
-	return door{l, func() {
-		_ = l.Close() // it may be closed already
-		if err := removeOwn(path, made); err != nil {
-			h.say.warn("remove", path, err)
-		}
-	}}, nil
 }
 
 // pump takes events from the FIFO to the journal and the ring until the FIFO is closed.

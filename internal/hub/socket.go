@@ -7,12 +7,12 @@ import (
 	"net"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/svdir"
 )
 
@@ -60,14 +60,35 @@ func ParseMode(s string) (Mode, error) {
 	return m, err
 }
 
-// listen makes the socket at path. Until its mode is right it has another name and is not listened
-// on; a socket that nobody listens on any more is replaced.
-func listen(path string, m Mode) (*net.UnixListener, error) {
-	if err := free(path); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+// A door is one of the hub's sockets.
+type door struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo
+}
+
+// open makes the socket at path, in the place of one that nobody listens on any more. It is not
+// listened on until its mode is right.
+func open(path string, m Mode) (door, error) {
+	f, err := makeSocket(path, m)
+	if err != nil {
+		return door{}, &cli.Failure{Doing: "serve " + path, Err: err}
 	}
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	defer func() { _ = f.Close() }() // the listener has a copy
+	d := door{path: path}
+	if d.made, err = os.Lstat(path); err != nil {
+		return door{}, err
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		return door{}, err
+	}
+	d.UnixListener = l.(*net.UnixListener) // as it is of a Unix socket
+	return d, nil
+}
+
+func makeSocket(path string, m Mode) (*os.File, error) {
+	if err := free(path); err != nil {
 		return nil, err
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -76,30 +97,21 @@ func listen(path string, m Mode) (*net.UnixListener, error) {
 	}
 	unix.CloseOnExec(fd)
 	f := os.NewFile(uintptr(fd), path)
-	defer func() { _ = f.Close() }() // the listener has a copy
-	if err := bind(fd, fresh); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if m.Group >= 0 {
-		err = os.Chown(fresh, -1, m.Group)
+	_ = unix.Fchmod(fd, m.Perm) // Linux takes the mode from here, the others have only chmod
+	err = bind(fd, path)
+	if err == nil && m.Group >= 0 {
+		err = os.Chown(path, -1, m.Group)
 	}
 	if err == nil {
-		err = os.Chmod(fresh, fs.FileMode(m.Perm))
+		err = os.Chmod(path, fs.FileMode(m.Perm))
 	}
 	if err == nil {
 		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	}
-	if err == nil {
-		err = os.Rename(fresh, path)
-	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.UnixListener), nil // as it is of a Unix socket
+	return f, nil
 }
 
 func bind(fd int, path string) error {
@@ -111,7 +123,8 @@ func bind(fd int, path string) error {
 	return os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: address}))
 }
 
-// free reports why path must not be replaced: what is there is no socket, or somebody listens on it.
+// free removes a socket that nobody listens on from path. It reports why what is there must not be
+// removed: it is no socket, or somebody listens on it.
 func free(path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -137,8 +150,8 @@ func free(path string) error {
 		return os.NewSyscallError("fcntl", err)
 	}
 	err = unix.Connect(fd, &unix.SockaddrUnix{Name: address})
-	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT) {
-		return nil
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return os.Remove(path)
 	}
 	if err == nil || errors.Is(err, unix.EAGAIN) {
 		return errServed
@@ -149,14 +162,15 @@ func free(path string) error {
 // closeFD closes a descriptor to which nothing was written.
 func closeFD(fd int) { _ = unix.Close(fd) }
 
-// removeOwn removes the socket at path if it is still the one that was made there.
-func removeOwn(path string, made fs.FileInfo) error {
-	st, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(st, made) {
+// remove closes the socket, and removes it if it is still the one that was made.
+func (d door) remove() error {
+	_ = d.Close() // it may be closed already
+	st, err := os.Lstat(d.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(st, d.made) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return os.Remove(filepath.Clean(path))
+	return os.Remove(d.path)
 }
