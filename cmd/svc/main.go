@@ -65,9 +65,7 @@ const atOnce = 256
 func perform(ctx context.Context, a arguments, stderr io.Writer) error {
 	var targets []target
 	for _, name := range a.names {
-		for _, found := range find(name) {
-			targets = append(targets, found)
-		}
+		targets = append(targets, find(name)...)
 	}
 	go func() {
 		slots := make(chan struct{}, atOnce)

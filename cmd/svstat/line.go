@@ -21,7 +21,8 @@ func (s *service) line(now time.Time) string {
 	if r.PID != 0 {
 		text = name + "up (pid " + strconv.Itoa(r.PID) + ") "
 	}
-	text += strconv.FormatInt(int64(max(now.Sub(r.Stamp), 0)/time.Second), 10) + " seconds"
+	// The difference of the seconds, not the seconds of the difference, as daemontools counts.
+	text += strconv.FormatInt(max(now.Unix()-r.Stamp.Unix(), 0), 10) + " seconds"
 	for _, flag := range []struct {
 		on   bool
 		text string

@@ -108,7 +108,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 	case f.Changed("question") && !known(o.question):
 		return errors.New("-q " + o.question + ": not one of " + questionNames())
 	case f.Changed("question") && len(o.names) == 0:
-		return errors.New("-q QUESTION NAME...")
+		return errors.New("-q " + o.question + " of which services")
 	}
 	return nil
 }

@@ -92,21 +92,29 @@ func scanOfOwn(t *testing.T) string {
 	scan := t.TempDir()
 	own(t, filepath.Join(scan, "web"),
 		status.Record{Stamp: stamp, PID: 812, Want: 'u', Phase: status.Run, Ready: true},
-		&event.Record{Time: stamp, N: 57, Service: "web", Event: event.Ready, State: event.PhaseUp, Ready: true, Want: "up",
+		&event.Record{
+			Time: stamp, N: 57, Service: "web", Event: event.Ready, State: event.PhaseUp, Ready: true, Want: "up",
 			PID: 812, Exit: event.Exit{Ended: true, Code: 3}, Why: "crash", Lived: 1020 * time.Millisecond, Deaths: 1,
-			Supervise: 700, Program: "run", Released: true, Start: 99, Starts: 4, Since: stamp, ReadySince: stamp.Add(time.Second)})
+			Supervise: 700, Program: "run", Released: true, Start: 99, Starts: 4, Since: stamp, ReadySince: stamp.Add(time.Second),
+		})
 	own(t, filepath.Join(scan, "web/log"),
 		status.Record{Stamp: stamp, PID: 813, Want: 'u', Phase: status.Run, Paused: true},
-		&event.Record{Time: stamp, N: 3, Service: "web/log", Event: event.Paused, State: event.PhaseUp, Paused: true, Want: "up",
-			PID: 813, Program: "run", Released: true, Starts: 1, Since: stamp})
+		&event.Record{
+			Time: stamp, N: 3, Service: "web/log", Event: event.Paused, State: event.PhaseUp, Paused: true, Want: "up",
+			PID: 813, Program: "run", Released: true, Starts: 1, Since: stamp,
+		})
 	own(t, filepath.Join(scan, "crash"),
 		status.Record{Stamp: stamp, Want: 'u', Ready: true},
-		&event.Record{Time: stamp, N: 9, Service: "crash", Event: event.Backoff, State: event.PhaseBackoff, Want: "up",
-			Exit: event.Exit{Ended: true, Signal: "SEGV"}, Why: "crash", Next: 8 * time.Second, Deaths: 12, Since: stamp})
+		&event.Record{
+			Time: stamp, N: 9, Service: "crash", Event: event.Backoff, State: event.PhaseBackoff, Want: "up",
+			Exit: event.Exit{Ended: true, Signal: "SEGV"}, Why: "crash", Next: 8 * time.Second, Deaths: 12, Since: stamp,
+		})
 	own(t, filepath.Join(scan, "failed"),
 		status.Record{Stamp: stamp, Want: 'd', Ready: true},
-		&event.Record{Time: stamp, N: 9, Service: "failed", Event: event.Failed, State: event.PhaseFailed, Want: "down",
-			Exit: event.Exit{Ended: true, Unknown: true}, Deaths: 3, Since: stamp})
+		&event.Record{
+			Time: stamp, N: 9, Service: "failed", Event: event.Failed, State: event.PhaseFailed, Want: "down",
+			Exit: event.Exit{Ended: true, Unknown: true}, Deaths: 3, Since: stamp,
+		})
 	own(t, filepath.Join(scan, "nostate"), status.Record{Stamp: stamp, PID: 9, Want: 'd', Phase: status.Run, Term: true}, nil)
 	own(t, filepath.Join(scan, "badstate"), status.Record{Stamp: stamp, Want: 'd', Ready: true}, nil)
 	write(t, filepath.Join(scan, "badstate/supervise/state"), `{"v":1,"state":"up","pid":`)
@@ -262,13 +270,38 @@ func TestQuestions(t *testing.T) {
 		args string
 		want int
 	}{
-		{"up web", 0}, {"up web web/log", 0}, {"up crash", 1}, {"up web crash", 1}, {"up missing", 111},
-		{"up short web", 111}, {"down crash", 0}, {"down web", 1}, {"ready web", 0}, {"ready web/log", 1}, {"ready crash", 1},
-		{"paused web/log", 0}, {"paused web", 1}, {"supervised *", 1}, {"supervised web short", 0}, {"supervised missing", 111},
-		{"want-up web", 0}, {"want-up failed", 1}, {"want-down failed", 0}, {"normally-up web", 0}, {"normally-down badstate", 0},
-		{"normally-down new*", 1}, {"backoff crash", 0}, {"backoff web", 1}, {"failed failed", 0}, {"failed badstate", 111},
-		{"stopping nostate", 0}, {"finishing web", 1}, {"waiting web", 1}, {"starting web", 1},
-		{"nonsense web", 100}, {"up", 100},
+		{"up web", 0},
+		{"up web web/log", 0},
+		{"up crash", 1},
+		{"up web crash", 1},
+		{"up missing", 111},
+		{"up short web", 111},
+		{"down crash", 0},
+		{"down web", 1},
+		{"ready web", 0},
+		{"ready web/log", 1},
+		{"ready crash", 1},
+		{"paused web/log", 0},
+		{"paused web", 1},
+		{"supervised *", 1},
+		{"supervised web short", 0},
+		{"supervised missing", 111},
+		{"want-up web", 0},
+		{"want-up failed", 1},
+		{"want-down failed", 0},
+		{"normally-up web", 0},
+		{"normally-down badstate", 0},
+		{"normally-down new*", 1},
+		{"backoff crash", 0},
+		{"backoff web", 1},
+		{"failed failed", 0},
+		{"failed badstate", 111},
+		{"stopping nostate", 0},
+		{"finishing web", 1},
+		{"waiting web", 1},
+		{"starting web", 1},
+		{"nonsense web", 100},
+		{"up", 100},
 	}
 	for _, tt := range tests {
 		code, stdout, stderr := svstat(t, append([]string{"-q"}, strings.Fields(tt.args)...)...)

@@ -99,7 +99,7 @@ func Do(ctx context.Context, dir string, r Request) error {
 	if w == nil {
 		return nil
 	}
-	if err := w.wait(ctx); err != nil {
+	if err := w.wait(ctx, pipe); err != nil {
 		return &Error{StepWait, err}
 	}
 	return nil

@@ -48,9 +48,11 @@ func Natural(c control.Command) Wait {
 		return WaitReallyDown
 	case control.Restart:
 		return WaitRestartedReady
-	default: // a signal, or a word on what comes after
-		return NoWait
+	case control.Pause, control.Continue, control.Hangup, control.Alarm, control.Interrupt, control.Quit,
+		control.User1, control.User2, control.Term, control.Kill, control.Abort, control.Winch,
+		control.Reload, control.NoRestart, control.Retire, control.Upgrade:
 	}
+	return NoWait
 }
 
 // withoutReadiness is what the wait means where nobody tells that a service is ready.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +28,10 @@ const pollEvery = 50 * time.Millisecond
 
 // A waiter is ready to wait for one service.
 type waiter struct {
-	fd     int // the service directory
-	events *fifo.Subscription
-	p      progress
+	fd      int // the service directory
+	events  *fifo.Subscription
+	p       progress
+	removed atomic.Bool // the directory is gone, and supervise with it
 }
 
 // arm subscribes, and then reads the status: what changes after that will be heard. Where the
@@ -93,23 +95,26 @@ func (w *waiter) close() {
 	}
 }
 
-// wait waits until what is waited for is there.
-func (w *waiter) wait(ctx context.Context) error {
+// wait waits until what is waited for is there. pipe is the control FIFO.
+func (w *waiter) wait(ctx context.Context, pipe *os.File) error {
 	if w.p.met() {
 		return nil
 	}
 	if w.events == nil {
 		return w.poll(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = w.events.SetReadDeadline(past) }) // a FIFO has deadlines
+	stop := context.AfterFunc(ctx, w.wake)
 	defer stop()
+	defer w.watch(pipe)()
 	b := make([]byte, statusLimit)
 	for {
 		n, err := w.events.Read(b)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && w.removed.Load():
+			return ErrExited
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return context.Cause(ctx)
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		for _, c := range b[:n] {
@@ -118,6 +123,45 @@ func (w *waiter) wait(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// wake ends a wait for events.
+func (w *waiter) wake() { _ = w.events.SetReadDeadline(past) } // a FIFO has deadlines
+
+// watch looks after a service directory that is removed while it is waited for: its supervise ends,
+// and has no fifodir any more to say so. The runtime wakes writers of a FIFO that has lost its last
+// reader. A supervise that was killed in a directory that is still there gets a successor.
+func (w *waiter) watch(pipe *os.File) (end func()) {
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return func() {} // an open file has one
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := conn.Write(func(fd uintptr) bool { return abandoned(int(fd)) && removed(w.fd) })
+		if err == nil {
+			w.removed.Store(true)
+			w.wake()
+		}
+	}()
+	return func() {
+		_ = pipe.SetWriteDeadline(past) // a FIFO has deadlines
+		<-ended
+	}
+}
+
+// abandoned reports that nobody reads from a FIFO.
+func abandoned(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(fds, 0)
+	return err == nil && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+}
+
+// removed reports that an open directory has no name any more.
+func removed(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Nlink == 0
 }
 
 // hear takes one notification into account.
