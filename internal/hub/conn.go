@@ -168,14 +168,18 @@ func (l *lineReader) next() ([]byte, error) {
 	l.buf = append(l.buf[:0], l.buf[l.used:]...)
 	l.used = 0
 	for from := 0; ; {
-		if i := bytes.IndexByte(l.buf[from:], '\n'); i >= 0 {
-			l.used = from + i + 1
-			return l.buf[:from+i], nil
+		end := bytes.IndexByte(l.buf[from:], '\n')
+		if end < 0 {
+			end = len(l.buf) - from
 		}
-		from = len(l.buf)
-		if from > maxLine {
+		if from+end > maxLine {
 			return nil, errLineLong
 		}
+		if from+end < len(l.buf) {
+			l.used = from + end + 1
+			return l.buf[:from+end], nil
+		}
+		from = len(l.buf)
 		if from == cap(l.buf) {
 			l.buf = append(make([]byte, 0, max(512, 2*from)), l.buf...)
 		}

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vigil/internal/cli"
 	"vigil/internal/command"
 	"vigil/internal/control"
@@ -300,15 +298,25 @@ func (a *answer) states(found []svdir.Found) {
 
 // words is why something could not be done to a service, as svc says it.
 func words(service string, err error) string {
+	for _, plain := range []error{command.ErrTimeout, command.ErrFailed, svdir.ErrNotSupervised, command.ErrNoScan} {
+		if errors.Is(err, plain) {
+			return cause(err).Error()
+		}
+	}
 	var step *command.Error
-	var system unix.Errno
-	switch {
-	case errors.As(err, &step) && errors.As(step.Err, &system):
+	if errors.As(err, &step) {
 		return "unable to " + string(step.Step) + " " + service + ": " + cli.Cause(step.Err)
-	case errors.As(err, &step):
-		return step.Err.Error()
 	}
 	return cli.Cause(err)
+}
+
+// cause is an error without the step in which it came about.
+func cause(err error) error {
+	var step *command.Error
+	if errors.As(err, &step) {
+		return step.Err
+	}
+	return err
 }
 
 // turns keep the commands to one service in the order of their arrival.

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/command"
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/status"
@@ -77,7 +78,7 @@ func (p *picture) synced() event.Record {
 func readState(found svdir.Found) (event.Record, error) {
 	dir, err := svdir.Open(found.Dir)
 	if err != nil {
-		return event.Record{}, err
+		return event.Record{}, &command.Error{Step: command.StepEnter, Err: err}
 	}
 	defer closeFD(dir)
 	r := event.Record{}
