@@ -124,13 +124,14 @@ type step struct {
 // steps are what is measured of suites that run, in an order in which none disturbs the next.
 func (b *bench) steps() []step {
 	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
+	wakeups := float64(b.services) * b.watch.Minutes() // Go's runtime wakes each process up once a minute
 	return []step{
 		{"SIGKILL of a service -> its next start", milliseconds, 0, b.deaths},
 		{fmt.Sprintf("status of %d services", b.services), milliseconds, 0, b.statuses},
 		{"private memory of an idle supervise", kilobytes, memory, memoryOf((*suite).supervises)},
 		{"private memory of the scanner", kilobytes, -1, memoryOf((*suite).scanners)},
 		{"private memory of the hub", kilobytes, -1, memoryOf((*suite).hubs)},
-		{"context switches of an idle tree in " + b.watch.String(), number, -1, b.idle},
+		{"context switches of an idle tree in " + b.watch.String(), number, wakeups, b.idle},
 		{"SIGKILL of a service -> a subscriber has the event", milliseconds, event, b.told},
 		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
 	}
