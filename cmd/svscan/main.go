@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
@@ -89,8 +89,7 @@ func run(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	err = scan.Run(c)
-	var held scan.HeldError
-	if errors.As(err, &held) {
+	if held, ok := errors.AsType[scan.HeldError](err); ok {
 		cli.NewPrinter("svscan", stderr).Print("fatal: " + held.Error())
 		return cli.Status(cli.StatusUsage)
 	}
@@ -132,18 +131,18 @@ func configure(o options, stderr io.Writer) (scan.Config, error) {
 
 // sibling finds a program of the suite beside this one, else in PATH.
 func sibling(name string) (string, error) {
+	dirs := filepath.SplitList(os.Getenv("PATH"))
 	if self, err := os.Executable(); err == nil {
-		path := filepath.Join(filepath.Dir(self), name)
+		dirs = append([]string{filepath.Dir(self)}, dirs...)
+	}
+	for _, dir := range dirs {
+		path, err := filepath.Abs(filepath.Join(dir, name))
+		if err != nil {
+			continue // no working directory to be relative to
+		}
 		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
 			return path, nil
 		}
 	}
-	path, err := exec.LookPath(name)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
-	if err != nil {
-		return "", &cli.Failure{Doing: "find the program " + name, Err: errors.Unwrap(err)}
-	}
-	return path, nil
+	return "", &cli.Failure{Doing: "find the program " + name, Err: fs.ErrNotExist}
 }

@@ -81,14 +81,10 @@ func (c *checker) entry(scan, name string) {
 // service checks one service directory.
 func (c *checker) service(path string) {
 	run := path + "/" + svdir.Run
-	switch program := lookAtRun(run); program {
-	case ProgramMissing:
+	if lookAtRun(run) == ProgramMissing {
 		c.say(run, "file does not exist")
-	case ProgramRunnable:
-		c.interpreter(run)
-	default:
-		c.say(run, program.wrong())
 	}
+	c.program(run)
 	for _, name := range []string{svdir.Finish, svdir.Reload} {
 		if lookAtRun(path+"/"+name) == ProgramRunnable { // else Settings.Read says what is wrong
 			c.interpreter(path + "/" + name)
@@ -107,12 +103,12 @@ func (c *checker) service(path string) {
 
 // program checks a program that need not be there.
 func (c *checker) program(path string) {
-	switch program := lookAtRun(path); program {
-	case ProgramMissing:
-	case ProgramRunnable:
+	program := lookAtRun(path)
+	if wrong := program.wrong(); wrong != "" {
+		c.say(path, wrong)
+	}
+	if program == ProgramRunnable {
 		c.interpreter(path)
-	default:
-		c.say(path, program.wrong())
 	}
 }
 

@@ -133,8 +133,8 @@ func lookAtShape(name string) (Shape, error) {
 		for _, e := range entries {
 			number(int64(len(e.name)))
 			_, _ = print.Write([]byte(e.name))
-			number(int64(e.st.Mode)) //nolint:unconvert // not all systems have the same types
-			number(int64(e.st.Ino))  //nolint:unconvert // as above
+			number(int64(e.st.Mode))
+			number(int64(e.st.Ino))
 			if e.st.Mode&unix.S_IFMT == unix.S_IFDIR {
 				continue // others write in there while the service grows old
 			}

@@ -70,6 +70,8 @@ type Known struct {
 }
 
 // A Change is one difference between what was found and what is known.
+//
+//sumtype:decl
 type Change interface{ change() }
 
 type (

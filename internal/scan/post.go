@@ -1,0 +1,284 @@
+package scan
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+// A phase is what happens at a post.
+type phase int
+
+const (
+	phaseEmpty   phase = iota // nothing runs, and nothing will
+	phaseWaiting              // it is started when that is due
+	phaseRunning              // our child
+	phaseHeld                 // somebody else's child, found by its lock
+	phaseStopped              // it was told to exit, and stays away
+)
+
+// A post is the place of one supervise.
+type post struct {
+	service *service
+	logger  bool
+	phase   phase
+	restart Restart
+	begun   bool // it was started at least once: something may run below it
+	pid     int
+	handle  *process.Handle // of one that is held
+	leaving bool            // it has to go
+	told    bool            // it was sent the signal for that
+	tellAt  time.Duration   // when to try that next
+	tellBy  time.Duration   // when to do it whatever it looks like
+}
+
+// ended is the end of a supervise that is not our child.
+type ended struct {
+	post   *post
+	handle *process.Handle
+	exit   event.Exit
+}
+
+const (
+	// handlerTime is how long after its start a supervise may be without its signal handlers;
+	// its FIFO ok tells sooner that it has them.
+	handlerTime = 5 * time.Second
+	handlerPoll = 5 * time.Millisecond
+	// statusLocked is supervise's exit status when another one has the lock.
+	statusLocked = cli.StatusUsage
+)
+
+func (p *post) dir() string {
+	if p.logger {
+		return p.service.name + "/" + svdir.Log
+	}
+	return p.service.name
+}
+
+// inPin is a name below the service's directory by its descriptor, or by its name without one.
+func (p *post) inPin(name string) (int, string) {
+	if p.logger {
+		name = svdir.Log + "/" + name
+	}
+	if p.service.pin < 0 {
+		return unix.AT_FDCWD, p.service.name + "/" + name
+	}
+	return p.service.pin, name
+}
+
+// spawn starts a supervise, unless one is there already.
+func (s *scanner) spawn(p *post) {
+	if s.hold(p) || !s.mayStart(p) {
+		return
+	}
+	p.restart.Started = s.clock()
+	argv := []string{"supervise"}
+	if s.Runit {
+		argv = append(argv, "-R")
+	}
+	argv = append(argv, "-e", eventsFIFO)
+	if strings.HasPrefix(p.dir(), "-") {
+		argv = append(argv, "--")
+	}
+	argv = append(argv, p.dir())
+	pid, err := syscall.ForkExec(s.Supervise, argv, &syscall.ProcAttr{
+		Env:   s.env,
+		Files: []uintptr{0, 1, 2},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		s.sayOnce("unable to start supervise " + p.dir() + ": " + cli.Cause(err))
+		s.tell(event.Record{Service: p.dir(), Event: event.ScanError, Reason: "unable to start supervise: " + cli.Cause(err)})
+		p.restart = p.restart.After(EndDied, s.Runit, s.clock())
+		p.restart.Due = max(p.restart.Due, s.clock()+minDelay)
+		return
+	}
+	p.phase, p.pid, p.begun, p.told = phaseRunning, pid, true, false
+	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
+	s.pids[pid] = p
+}
+
+// mayStart reports that a supervise can be started where it belongs. Otherwise a look at
+// everything finds out what has changed, and a logger is forgotten.
+func (s *scanner) mayStart(p *post) bool {
+	if !p.logger {
+		if p.isThere() {
+			return true
+		}
+		s.whole = true
+		p.restart.Due = s.clock() + minDelay
+		return false
+	}
+	var st unix.Stat_t
+	if lookAtRun(p.dir()+"/"+svdir.Run) == ProgramMissing || unix.Stat(p.dir(), &st) != nil {
+		s.tell(event.Record{Service: p.dir(), Event: event.Removed})
+		p.phase, p.service.log, p.service.logID, p.service.changed = phaseEmpty, nil, ID{}, false
+		return false
+	}
+	p.service.logID, p.service.changed = idOf(&st), false
+	return true
+}
+
+// hold looks for a supervise that somebody else has started here, and watches that instead.
+func (s *scanner) hold(p *post) bool {
+	dir, name := p.inPin(svdir.Supervise + "/" + svdir.Lock)
+	if !isLocked(dir, name) {
+		return false
+	}
+	holder, err := svdir.ReadLock(dir, name)
+	if err != nil || holder.Boot != s.own.self.Boot {
+		return false // not one of ours; the start finds out what is wrong
+	}
+	h, err := process.Open(holder.PID, holder.Start)
+	if err != nil {
+		return false // gone meanwhile, or no pidfd: then supervise's exit status tells
+	}
+	p.phase, p.pid, p.handle, p.begun, p.told = phaseHeld, holder.PID, h, true, false
+	p.restart.Started = s.clock()
+	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
+	go func() {
+		exit, err := h.Wait()
+		if err != nil {
+			exit = event.Exit{Ended: true, Unknown: true}
+		}
+		s.ended <- ended{p, h, exit}
+	}()
+	return true
+}
+
+// isLocked reports that some process holds the lock. It takes it itself for a moment, which is
+// harmless: nobody else starts a supervise here.
+func isLocked(dir int, name string) bool {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	return errors.Is(unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// sendLeave tells a supervise to go. One that has only just been started has no handlers yet and
+// would die of the signal, so it waits for the FIFO ok to have a reader.
+func (s *scanner) sendLeave(p *post) {
+	if s.clock() < p.tellBy && !p.isListening() {
+		p.tellAt = s.clock() + handlerPoll
+		return
+	}
+	sig := syscall.SIGTERM
+	if p.logger {
+		sig = syscall.SIGHUP
+	}
+	var err error
+	if p.phase == phaseHeld {
+		err = p.handle.Signal(sig)
+	} else {
+		err = syscall.Kill(p.pid, sig) // our child: the pid is its own until we reap it
+	}
+	p.told = true
+	if err != nil && !errors.Is(err, process.ErrGone) && !errors.Is(err, syscall.ESRCH) {
+		s.print.Warn("signal", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
+	}
+}
+
+// isListening reports that the supervise has its signal handlers, or that its directory cannot
+// tell.
+func (p *post) isListening() bool {
+	dir, name := p.inPin(svdir.Supervise + "/" + svdir.OK)
+	fd, err := fifo.OpenWrite(dir, name)
+	if err != nil {
+		parent, path := p.inPin(svdir.Run)
+		var st unix.Stat_t
+		return unix.Fstatat(parent, path, &st, 0) != nil // it was removed
+	}
+	_ = unix.Close(fd) // nothing was written
+	return true
+}
+
+// reap takes what the kernel has of dead children.
+func (s *scanner) reap() {
+	ours := func(pid int) bool { return s.pids[pid] != nil }
+	stranger := func(pid int, start uint64, status syscall.WaitStatus) {
+		if err := s.own.keepReaped(pid, start, process.Exit(status)); err != nil {
+			s.sayOnce("unable to write " + reapedDir + ": " + cli.Cause(err))
+		}
+	}
+	reap(ours, stranger, func(pid int, status syscall.WaitStatus) {
+		if p := s.pids[pid]; p != nil {
+			delete(s.pids, pid)
+			s.gone(p, process.Exit(status))
+		}
+	})
+}
+
+// held is the end of a supervise that was not our child.
+func (s *scanner) held(e ended) {
+	_ = e.handle.Close() // it can be of no more use
+	if e.post.handle == e.handle {
+		e.post.handle = nil
+		s.gone(e.post, e.exit)
+	}
+}
+
+// gone decides what follows the end of a supervise.
+func (s *scanner) gone(p *post, exit event.Exit) {
+	now := s.clock()
+	end := EndDied
+	switch {
+	case exit.OK(), p.leaving && p.told && exit.Unknown:
+		end = EndLeft
+	case !exit.Unknown && exit.Signal == "" && exit.Code == statusLocked:
+		end = EndLocked
+	}
+	lived := now - p.restart.Started
+	pid := p.pid
+	p.pid, p.phase = 0, phaseWaiting
+	p.restart = p.restart.After(end, s.Runit, now)
+	switch end {
+	case EndLeft:
+		if p.leaving {
+			p.phase = phaseEmpty
+		} else if p.restart.Stays {
+			p.phase = phaseStopped
+		}
+		return
+	case EndLocked:
+		if s.hold(p) {
+			return
+		}
+		s.complainOf(p, "supervise finds the lock held, by no supervise that tells its pid, or was started wrongly")
+	case EndDied:
+		s.tell(event.Record{
+			Service: p.dir(), Event: event.SuperviseDied, Supervise: pid, Exit: exit, Lived: lived, Next: max(p.restart.Due-now, 0),
+		})
+		s.print.Print("warning: supervise " + p.dir() + " with pid " + strconv.Itoa(pid) + " " + died(exit))
+	}
+	s.giveUp(p)
+}
+
+func died(exit event.Exit) string {
+	switch {
+	case exit.Unknown:
+		return "died"
+	case exit.Signal != "":
+		return "was killed by SIG" + exit.Signal
+	}
+	return "exited " + strconv.Itoa(exit.Code)
+}
+
+// complainOf tells of trouble with a supervise, once.
+func (s *scanner) complainOf(p *post, reason string) {
+	if key := p.dir() + ": " + reason; !s.once[key] {
+		s.sayOnce(key)
+		s.tell(event.Record{Service: p.dir(), Event: event.ScanError, Reason: reason})
+	}
+}
