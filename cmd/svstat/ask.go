@@ -56,8 +56,6 @@ func questionNames() string {
 	return strings.Join(words, ", ")
 }
 
-func known(word string) bool { return questionOf(word) != nil }
-
 // questionOf returns the question with a word, or nil.
 func questionOf(word string) *question {
 	for i := range questions {

@@ -125,11 +125,10 @@ func hubNames(scan string, names []string) ([]string, error) {
 
 // table prints how the services are now.
 func (f *follower) table() error {
-	found, err := find(f.names)
+	services, err := gather(f.names, stateDepth)
 	if err != nil {
 		return err
 	}
-	services := lookAll(found, stateDepth)
 	for i := range services {
 		if s := &services[i]; s.state != nil {
 			f.seen[s.state.Service] = s.state.N
@@ -195,14 +194,13 @@ type notification struct {
 
 // throughFifodirs follows by the services' own notifications.
 func (f *follower) throughFifodirs(ctx context.Context) error {
-	found, err := find(f.names)
+	services, err := gather(f.names, lineDepth)
 	if err != nil {
 		return err
 	}
 	heard := make(chan notification)
 	listening := 0
-	for _, one := range found {
-		s := lookup(one, lineDepth)
+	for _, s := range services {
 		if s.layout != status.Own && s.layout != status.S6 {
 			f.p.Warn("follow", s.Name, errMute)
 			continue

@@ -3,6 +3,11 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +52,8 @@ const (
 // limits bound the files that are read, in bytes.
 const (
 	limitStatus = 64
-	limitState  = 64 << 10
+	limitState  = 4 << 10 // as events
+	longState   = 64 << 10
 	limitTally  = 4096 * status.DeathSize
 )
 
@@ -113,7 +119,7 @@ func (s *service) read() error {
 	if okErr != nil && !errors.Is(okErr, fs.ErrNotExist) {
 		return okErr
 	}
-	b, err := s.readStatus()
+	b, err := s.readOnce(statusPath, limitStatus)
 	if okErr != nil && (len(b) < status.Size || s.supervised(controlPath) != nil) {
 		return okErr // it is not one of s6's either, which has no ok
 	}
@@ -142,25 +148,28 @@ func (s *service) supervised(name string) error {
 	return nil
 }
 
-// readStatus reads the status file: it is never longer than what one read returns, so that there is
-// no need to ask for its end.
-func (s *service) readStatus() ([]byte, error) {
-	file, err := unix.Open(s.path(statusPath), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// readOnce reads a file that is never longer than what one read of so many bytes returns, so that
+// there is no need to ask for its end.
+func (s *service) readOnce(name string, limit int) ([]byte, error) {
+	file, err := unix.Open(s.path(name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, failure("open "+statusPath, err)
+		return nil, failure("open "+name, err)
 	}
-	b := make([]byte, limitStatus)
+	b := make([]byte, limit)
 	n, err := unix.Read(file, b)
 	_ = unix.Close(file) // nothing was written
 	if err != nil {
-		return nil, failure("read "+statusPath, err)
+		return nil, failure("read "+name, err)
 	}
 	return b[:n], nil
 }
 
 // readState reads supervise/state. One that is damaged tells nothing.
 func (s *service) readState() {
-	b, err := status.ReadFile(unix.AT_FDCWD, s.path(statePath), limitState)
+	b, err := s.readOnce(statePath, limitState)
+	if len(b) == limitState {
+		b, err = status.ReadFile(unix.AT_FDCWD, s.path(statePath), longState)
+	}
 	if err != nil {
 		return
 	}
@@ -257,4 +266,99 @@ func (s *service) pid() int {
 		return s.state.PID
 	}
 	return s.status.PID
+}
+
+// gather looks at the services of the names, or at all of the scan directory.
+func gather(names []string, d depth) ([]service, error) {
+	if len(names) == 0 {
+		return lookScan(svdir.ScanDir(), d)
+	}
+	return lookAll(find(names), d), nil
+}
+
+// find returns the services of the names. A pattern that matches nothing is a service that is not
+// there.
+func find(names []string) []svdir.Found {
+	var all []svdir.Found
+	for _, name := range names {
+		if strings.ContainsAny(name, "*?[") {
+			if found, err := svdir.Find(svdir.ScanDir(), name); err == nil {
+				all = append(all, found...)
+				continue
+			}
+		}
+		all = append(all, svdir.Found{Name: name, Dir: name})
+	}
+	return all
+}
+
+// lookAll looks at every service.
+func lookAll(found []svdir.Found, d depth) []service {
+	services := make([]service, len(found))
+	share(len(found), func(i int) { services[i] = lookup(found[i], d) })
+	return services
+}
+
+// lookup looks at a service where its name says, and in the scan directory if nothing is there: the
+// rule of svdir.Find, without a system call for those that are there.
+func lookup(found svdir.Found, d depth) service {
+	s := look(found, d)
+	if s.entered || found.Dir != found.Name {
+		return s
+	}
+	elsewhere, err := svdir.Find(svdir.ScanDir(), found.Name)
+	if err != nil || elsewhere[0].Dir == found.Dir {
+		return s
+	}
+	return look(elsewhere[0], d)
+}
+
+// lookScan looks at every service of a scan directory, loggers included: those of svdir.All, with
+// fewer system calls.
+func lookScan(scan string, d depth) ([]service, error) {
+	entries, err := os.ReadDir(scan)
+	if err != nil {
+		return nil, &cli.Failure{Doing: "read " + scan, Err: err}
+	}
+	found := make([][]service, len(entries))
+	share(len(entries), func(i int) { found[i] = lookEntry(scan, entries[i].Name(), d) })
+	var services []service
+	for _, some := range found {
+		services = append(services, some...)
+	}
+	return services, nil
+}
+
+// lookEntry looks at an entry of a scan directory, and at its logger: what is supervised need not
+// be asked whether it is a service.
+func lookEntry(scan, name string, d depth) []service {
+	if strings.HasPrefix(name, ".") {
+		return nil
+	}
+	s := look(svdir.Found{Name: name, Dir: filepath.Join(scan, name)}, d)
+	if !s.held && !svdir.IsService(s.Dir) {
+		return nil
+	}
+	var st unix.Stat_t
+	if unix.Stat(s.path(svdir.Log), &st) != nil || !svdir.IsService(s.path(svdir.Log)) {
+		return []service{s}
+	}
+	return []service{s, look(svdir.Found{Name: name + "/" + svdir.Log, Dir: s.path(svdir.Log)}, d)}
+}
+
+// worthAThread is how many services take as long as the start of a thread.
+const worthAThread = 16
+
+// share calls do for 0 to n-1 on all processors: most of the time goes into system calls.
+func share(n int, do func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n/worthAThread+1)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -6,15 +6,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"vigil/internal/cli"
-	"vigil/internal/svdir"
 )
 
 func main() { cli.Main("svstat", run) }
@@ -38,25 +34,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case o.follow:
 		return follow(ctx, o, stdout, stderr)
 	}
-	found, err := find(o.names)
+	now := time.Now()
+	if o.question != "" {
+		return ask(o.question, find(o.names), stderr)
+	}
+	d, write := stateDepth, writeTable
+	switch {
+	case o.json:
+		write = writeJSON
+	case o.long:
+		d, write = allDepth, writeLong
+	case len(o.names) > 0: // with daemontools' exit status, too
+		return writeLines(stdout, lookAll(find(o.names), lineDepth), now)
+	}
+	services, err := gather(o.names, d)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	switch {
-	case o.question != "":
-		return ask(o.question, found, stderr)
-	case o.json:
-		services := lookAll(found, stateDepth)
-		return errors.Join(writeJSON(stdout, services, now), unreadable(services))
-	case o.long:
-		services := lookAll(found, allDepth)
-		return errors.Join(writeLong(stdout, services, now), unreadable(services))
-	case len(o.names) > 0:
-		return writeLines(stdout, lookAll(found, lineDepth), now)
-	}
-	services := lookAll(found, stateDepth)
-	return errors.Join(writeTable(stdout, services, now), unreadable(services))
+	return errors.Join(write(stdout, services, now), unreadable(services))
 }
 
 // unreadable is the exit status if a service's files could not be read: daemontools' line is
@@ -105,70 +100,14 @@ func (o *options) check(f *pflag.FlagSet) error {
 	switch {
 	case modes > 1 && (modes > 2 || !o.follow || !o.json):
 		return errors.New("-l, -j, -q and -f exclude each other, but for -j and -f")
-	case f.Changed("question") && !known(o.question):
+	case !f.Changed("question"):
+	case questionOf(o.question) == nil:
 		return errors.New("-q " + o.question + ": not one of " + questionNames())
-	case f.Changed("question") && len(o.names) == 0:
+	case len(o.names) == 0:
 		return errors.New("-q " + o.question + " of which services")
 	}
 	return nil
 }
-
-// find returns the services of the names, or all of the scan directory. A pattern that matches
-// nothing is a service that is not there.
-func find(names []string) ([]svdir.Found, error) {
-	scan := svdir.ScanDir()
-	if len(names) == 0 {
-		all, err := svdir.All(scan)
-		if err != nil {
-			return nil, &cli.Failure{Doing: "read " + scan, Err: err}
-		}
-		return all, nil
-	}
-	var all []svdir.Found
-	for _, name := range names {
-		if strings.ContainsAny(name, "*?[") {
-			if found, err := svdir.Find(scan, name); err == nil {
-				all = append(all, found...)
-				continue
-			}
-		}
-		all = append(all, svdir.Found{Name: name, Dir: name})
-	}
-	return all, nil
-}
-
-// lookAll looks at every service, on all processors: most of the time goes into system calls.
-func lookAll(found []svdir.Found, d depth) []service {
-	services := make([]service, len(found))
-	workers := min(runtime.GOMAXPROCS(0), len(found)/worthAThread+1)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(found); i += workers {
-				services[i] = lookup(found[i], d)
-			}
-		})
-	}
-	wg.Wait()
-	return services
-}
-
-// lookup looks at a service where its name says, and in the scan directory if nothing is there: the
-// rule of svdir.Find, without a system call for those that are there.
-func lookup(found svdir.Found, d depth) service {
-	s := look(found, d)
-	if s.entered || found.Dir != found.Name {
-		return s
-	}
-	elsewhere, err := svdir.Find(svdir.ScanDir(), found.Name)
-	if err != nil || elsewhere[0].Dir == found.Dir {
-		return s
-	}
-	return look(elsewhere[0], d)
-}
-
-// worthAThread is how many services take as long as the start of a thread.
-const worthAThread = 16
 
 const helpHead = `usage: svstat NAME...              daemontools' line of each service
        svstat                      a table of all services of $SVDIR (default /service)

@@ -129,12 +129,12 @@ func scanOfOwn(t *testing.T) string {
 
 func TestTable(t *testing.T) {
 	t.Setenv("SVDIR", scanOfOwn(t))
-	found, err := find(nil)
+	services, err := gather(nil, stateDepth)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := writeTable(&out, lookAll(found, stateDepth), stamp.Add(26*time.Hour+time.Minute)); err != nil {
+	if err := writeTable(&out, services, stamp.Add(26*time.Hour+time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	want := `
@@ -171,10 +171,7 @@ func TestLong(t *testing.T) {
 	t.Setenv("SVDIR", scan)
 	death := status.Death{At: stamp, Code: 3}.Encode()
 	write(t, filepath.Join(scan, "web/supervise/death_tally"), string(death[:])+"torn")
-	found, err := find([]string{"web", "short", "missing"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := find([]string{"web", "short", "missing"})
 	var out bytes.Buffer
 	if err := writeLong(&out, lookAll(found, allDepth), stamp.Add(90*time.Second)); err != nil {
 		t.Fatal(err)
