@@ -140,7 +140,7 @@ func (c *checker) interpreter(path string) {
 	if !bytes.HasPrefix(head, []byte("#!")) {
 		isBinary := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
 		if !slices.ContainsFunc(binaries, isBinary) {
-			c.say(path, "begins with neither #! nor as a program does")
+			c.say(path, "begins neither with #! nor as a program does")
 		}
 		return
 	}

@@ -229,14 +229,15 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 		s.addWatch(v) // log or env may be new
 	}
 	v.settle = v.settle.Look(f.Shape, touched, s.clock())
-	if !v.settle.Quiet {
-		return nil
-	}
-	if f.Run == ProgramRunnable {
+	switch {
+	case v.settle.Quiet && f.Run == ProgramRunnable:
 		s.watch.remove(v.name)
 		s.start(v, f.Log)
+		return complainOfRun(f)
+	case v.settle.Stale:
+		return complainOfRun(f)
 	}
-	return complainOfRun(f)
+	return nil
 }
 
 // complainOfRun says what is wrong with a program that was probably meant to run.

@@ -9,6 +9,10 @@ const quietTime = 10 * time.Millisecond
 // with 100 a second.
 const diskTick = 10 * time.Millisecond
 
+// patience is how long a directory must have been quiet until a program in it that cannot be run is
+// taken for a mistake: whoever makes it may be slow, and no harm is done by waiting.
+const patience = time.Second
+
 // A Shape is what a look saw of the content of NAME, NAME/log and NAME/env.
 type Shape struct {
 	Print  uint64    // differs when anything in there is different
@@ -19,7 +23,8 @@ type Shape struct {
 type Settle struct {
 	Print uint64
 	Due   time.Duration // when to look again; 0 is not before something happens
-	Quiet bool          // it has been quiet for long enough
+	Quiet bool          // it has been quiet for long enough to be started
+	Stale bool          // it has been quiet for so long that it will stay as it is
 }
 
 // FirstSight judges a directory that was not there before. If the times on the disk tell that it
@@ -36,10 +41,12 @@ func (s Settle) Look(shape Shape, touched bool, now time.Duration) Settle {
 	switch {
 	case touched || shape.Print != s.Print:
 		return Settle{Print: shape.Print, Due: now + quietTime}
-	case s.Due != 0 && now >= s.Due:
-		return Settle{Print: s.Print, Quiet: true}
+	case s.Due == 0 || now < s.Due:
+		return s
+	case s.Quiet:
+		return Settle{Print: s.Print, Quiet: true, Stale: true}
 	}
-	return s
+	return Settle{Print: s.Print, Quiet: true, Due: now + patience}
 }
 
 // The back-off of a supervise that dies: the first time it is started again at once.

@@ -40,11 +40,15 @@ func TestSettle(t *testing.T) {
 		{9 * ms, 2, true, Settle{Print: 2, Due: 19 * ms}},
 		{18 * ms, 2, false, Settle{Print: 2, Due: 19 * ms}},
 		{19 * ms, 3, false, Settle{Print: 3, Due: 29 * ms}},
-		{30 * ms, 3, false, Settle{Print: 3, Quiet: true}},
-		{60 * ms, 3, false, Settle{Print: 3, Quiet: true}},
+		{30 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1030 * ms}},
+		{60 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1030 * ms}},
 		{70 * ms, 3, true, Settle{Print: 3, Due: 80 * ms}},
-		{80 * ms, 3, false, Settle{Print: 3, Quiet: true}},
+		{80 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1080 * ms}},
 		{90 * ms, 4, false, Settle{Print: 4, Due: 100 * ms}},
+		{100 * ms, 4, false, Settle{Print: 4, Quiet: true, Due: 1100 * ms}},
+		{1100 * ms, 4, false, Settle{Print: 4, Quiet: true, Stale: true}},
+		{9100 * ms, 4, false, Settle{Print: 4, Quiet: true, Stale: true}},
+		{9200 * ms, 5, false, Settle{Print: 5, Due: 9210 * ms}},
 	} {
 		if s = s.Look(Shape{Print: step.print}, step.touched, step.at); s != step.want {
 			t.Fatalf("step %d: got %+v, want %+v", i, s, step.want)
