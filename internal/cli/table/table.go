@@ -5,8 +5,8 @@ package table
 import (
 	"io"
 	"os"
+	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 )
@@ -80,74 +80,77 @@ const narrowest = 8
 // ellipsis stands for what was cut.
 const ellipsis = "…"
 
-// Write writes a table with its head. The first column is shortened if the screen is too narrow.
+// Write writes a table with its head. On a screen that is too narrow the first column is shortened,
+// and then the lines are cut. There are neither borders nor lines, so that the table can be read by
+// programs, too. It is laid out here, not by go-pretty's package table, which takes as long for 200
+// rows as reading the services that they tell of.
 func (s Screen) Write(w io.Writer, head []Column, rows [][]Cell) error {
-	t := table.NewWriter()
-	t.SetStyle(style())
-	t.SuppressTrailingSpaces()
-	first := s.widthOfFirst(head, rows)
-	titles := make(table.Row, len(head))
-	var configs []table.ColumnConfig
+	titles := make([]Cell, len(head))
 	for i, c := range head {
-		titles[i] = s.Paint(Faint, c.Title)
-		align := text.AlignLeft
-		if c.Right {
-			align = text.AlignRight
-		}
-		configs = append(configs, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align})
+		titles[i] = Cell{c.Title, Faint}
 	}
-	t.SetColumnConfigs(configs)
-	t.AppendHeader(titles)
+	widths := make([]int, len(head))
+	measure(widths, titles)
 	for _, cells := range rows {
-		row := make(table.Row, len(cells))
-		for i, c := range cells {
-			if i == 0 && first > 0 {
-				c.Text = text.Snip(c.Text, first, ellipsis)
-			}
-			row[i] = s.Paint(c.Color, c.Text)
-		}
-		t.AppendRow(row)
+		measure(widths, cells)
 	}
-	if s.Width > 0 {
-		t.SetAllowedRowLength(s.Width)
+	s.shorten(widths)
+	out := s.appendRow(nil, head, widths, titles)
+	for _, cells := range rows {
+		out = s.appendRow(out, head, widths, cells)
 	}
-	_, err := io.WriteString(w, t.Render()+"\n")
+	_, err := w.Write(out)
 	return err
 }
 
-// widthOfFirst is the width to which the first column has to be shortened, or 0.
-func (s Screen) widthOfFirst(head []Column, rows [][]Cell) int {
-	if s.Width == 0 {
-		return 0
+// measure makes columns as wide as their cells.
+func measure(widths []int, cells []Cell) {
+	for i, c := range cells {
+		widths[i] = max(widths[i], text.StringWidth(c.Text))
 	}
-	widths := make([]int, len(head))
-	for i, c := range head {
-		widths[i] = text.StringWidth(c.Title)
-	}
-	for _, cells := range rows {
-		for i, c := range cells {
-			widths[i] = max(widths[i], text.StringWidth(c.Text))
-		}
-	}
-	total := 0
-	for _, w := range widths {
-		total += w + len(gap)
-	}
-	if excess := total - s.Width; excess > 0 {
-		return max(widths[0]-excess, narrowest)
-	}
-	return 0
 }
 
-// style has neither borders nor lines, so that the table can be cut by columns.
-func style() table.Style {
-	s := table.StyleDefault
-	s.Box.PaddingLeft = ""
-	s.Box.PaddingRight = gap
-	s.Box.UnfinishedRow = ellipsis
-	s.Options = table.OptionsNoBordersAndSeparators
-	s.Format.Header = text.FormatDefault
-	return s
+// shorten makes the first column narrower, so that all of them fit on the screen.
+func (s Screen) shorten(widths []int) {
+	total := -len(gap)
+	for _, width := range widths {
+		total += width + len(gap)
+	}
+	if excess := total - s.Width; s.Width > 0 && excess > 0 {
+		widths[0] = min(widths[0], max(widths[0]-excess, narrowest))
+	}
+}
+
+// appendRow appends one line, without spaces at its end.
+func (s Screen) appendRow(out []byte, head []Column, widths []int, cells []Cell) []byte {
+	column, spaces := 0, 0
+	for i, c := range cells {
+		width := widths[i]
+		if s.Width > 0 {
+			width = min(width, s.Width-column)
+		}
+		if width <= 0 {
+			break
+		}
+		content := c.Text
+		padding := width - text.StringWidth(content)
+		if padding < 0 {
+			content = text.Snip(content, width, ellipsis)
+			padding = width - text.StringWidth(content)
+		}
+		if head[i].Right {
+			spaces += padding
+			padding = 0
+		}
+		if content != "" {
+			out = append(out, strings.Repeat(" ", spaces)...)
+			out = append(out, s.Paint(c.Color, content)...)
+			spaces = 0
+		}
+		spaces += padding + len(gap)
+		column += width + len(gap)
+	}
+	return append(out, '\n')
 }
 
 // A Pair is one line of a list: a key and its value.

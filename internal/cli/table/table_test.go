@@ -39,9 +39,9 @@ a-rather-long-name  up      812
 }
 
 func TestNarrow(t *testing.T) {
-	want := `NAME           STATE   PID
-a-rather-lon…  up      812
-日本           failed    -
+	want := `NAME             STATE   PID
+a-rather-long-…  up      812
+日本             failed    -
 `
 	if got := render(t, Screen{Width: 28}); got != want {
 		t.Errorf("got\n%s", got)
