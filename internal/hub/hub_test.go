@@ -103,9 +103,10 @@ func (p *place) write(text string) {
 
 // A client is one connection.
 type client struct {
-	t    *testing.T
-	conn *net.UnixConn
-	r    *bufio.Reader
+	t     *testing.T
+	conn  *net.UnixConn
+	r     *bufio.Reader
+	hello told
 }
 
 func (p *place) dial(socket string) *client {
@@ -117,9 +118,9 @@ func (p *place) dial(socket string) *client {
 	must(p.t, err)
 	must(p.t, conn.SetReadDeadline(time.Now().Add(giveUp)))
 	p.t.Cleanup(func() { _ = conn.Close() }) // a test may have closed it
-	c := &client{p.t, conn.(*net.UnixConn), bufio.NewReader(conn)}
-	if hello := c.next(); hello.Event != event.Hello || hello.Epoch == "" {
-		p.t.Fatalf("no hello: %+v", hello)
+	c := &client{t: p.t, conn: conn.(*net.UnixConn), r: bufio.NewReader(conn)}
+	if c.hello = c.next(); c.hello.Event != event.Hello || c.hello.Epoch == "" {
+		p.t.Fatalf("no hello: %+v", c.hello)
 	}
 	return c
 }
