@@ -103,10 +103,20 @@ func (s Screen) Write(w io.Writer, head []Column, rows [][]Cell) error {
 	return err
 }
 
+// widthOf is the width of text in columns.
+func widthOf(content string) int {
+	for i := range len(content) {
+		if content[i] < ' ' || content[i] > '~' {
+			return text.StringWidth(content)
+		}
+	}
+	return len(content) // almost all of it is ASCII, and much faster so
+}
+
 // measure makes columns as wide as their cells.
 func measure(widths []int, cells []Cell) {
 	for i, c := range cells {
-		widths[i] = max(widths[i], text.StringWidth(c.Text))
+		widths[i] = max(widths[i], widthOf(c.Text))
 	}
 }
 
@@ -133,10 +143,10 @@ func (s Screen) appendRow(out []byte, head []Column, widths []int, cells []Cell)
 			break
 		}
 		content := c.Text
-		padding := width - text.StringWidth(content)
+		padding := width - widthOf(content)
 		if padding < 0 {
 			content = text.Snip(content, width, ellipsis)
-			padding = width - text.StringWidth(content)
+			padding = width - widthOf(content)
 		}
 		if head[i].Right {
 			spaces += padding
