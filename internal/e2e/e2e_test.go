@@ -66,7 +66,9 @@ func runTests(m *testing.M) int {
 // cleanUp ends what is still running and removes the scratch directory.
 func cleanUp() {
 	keepers.killAll()
-	if err := os.RemoveAll(scratch); err != nil {
+	var err error
+	// Scripts may still write when the run is interrupted.
+	if !poll(func() bool { err = os.RemoveAll(scratch); return err == nil }) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	}
 }

@@ -47,20 +47,26 @@ type keeper struct {
 var keepers keeperSet
 
 type keeperSet struct {
-	mu  sync.Mutex
-	all []*keeper
+	mu     sync.Mutex
+	all    []*keeper
+	closed bool // no script may start anything more
 }
 
 func (s *keeperSet) add(k *keeper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = append(s.all, k)
+	if s.closed {
+		_ = k.hold.Close() // nothing was written
+	}
 }
 
-// killAll ends everything that any script has started.
+// killAll ends everything that any script has started, and will start: scripts go on when the run
+// is interrupted.
 func (s *keeperSet) killAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	for _, k := range s.all {
 		_ = k.hold.Close() // a second close is no harm
 		<-k.gone
