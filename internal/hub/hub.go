@@ -140,19 +140,16 @@ func (h *Hub) restore() {
 		h.say.warn("read", "the boot id", err)
 	}
 	h.journal.boot, h.journal.segment = boot, h.segment
-	r := h.journal.recover()
+	r := h.journal.recover(h.limits.ring)
 	for _, wrong := range r.wrong {
 		h.say.warn("use all of", h.journal.dir, wrong)
 	}
-	h.intake.counts = r.counts
-	if h.epoch = r.epoch; h.epoch == "" {
-		h.epoch = rand.Text()
-		h.ring = newRing(h.limits.ring, 0)
-	} else {
-		h.ring = newRing(h.limits.ring, r.before)
-		h.ring.append(&r.events)
-		h.intake.seq = r.seq
+	if r.epoch == "" {
+		r.epoch, r.seq, r.ring = rand.Text(), 0, newRing(h.limits.ring, 0)
+		r.fresh = true
 	}
+	h.epoch, h.ring = r.epoch, r.ring
+	h.intake.counts, h.intake.seq = r.counts, r.seq
 	h.journal.epoch = h.epoch
 	if err := h.journal.begin(r); err != nil {
 		h.unjournaled(err, time.Now())

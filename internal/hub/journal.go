@@ -50,17 +50,19 @@ type journal struct {
 // A recovered is what a journal had to tell.
 type recovered struct {
 	epoch  string // empty: there was no journal, or none that can be gone on with
+	fresh  bool   // the epoch is a new one
 	seq    uint64
 	counts map[string]count
-	events batch   // what is still there, with gaps where a segment is damaged
-	before uint64  // seq of the event before those
+	ring   *ring   // what is still there, with gaps where a segment is damaged
 	wrong  []error // what is damaged
+
+	batch batch // on its way to the ring
 }
 
-// recover reads the journal of an earlier hub of this boot, and cuts off a torn last line, which
-// nobody has been told of.
-func (j *journal) recover() recovered {
-	r := recovered{counts: map[string]count{}}
+// recover reads the journal of an earlier hub of this boot into a ring, and cuts off a torn last line,
+// which nobody has been told of.
+func (j *journal) recover(ringLimit int) recovered {
+	r := recovered{counts: map[string]count{}, ring: newRing(ringLimit, 0)}
 	now, errNow := os.ReadFile(filepath.Join(j.dir, segmentNow))
 	old, errOld := os.ReadFile(filepath.Join(j.dir, segmentOld))
 	for _, err := range []error{errNow, errOld} {
@@ -118,9 +120,10 @@ func (r *recovered) replay(h header, lines []byte) bool {
 	for source, c := range h.N {
 		in.counts[source] = c
 	}
-	if len(r.events.lines) == 0 {
-		r.seq, r.before = h.Seq, h.Seq
+	if r.seq == 0 {
+		r.seq, r.ring = h.Seq, newRing(r.ring.limit, h.Seq)
 	}
+	defer r.flush()
 	r.reach(h.Seq+1, time.Time{})
 	bad, whole := 0, true
 	for text := range bytes.Lines(lines) {
@@ -151,10 +154,18 @@ func (r *recovered) reach(seq uint64, at time.Time) {
 
 func (r *recovered) add(record *event.Record, text []byte) {
 	r.seq = record.Seq
-	r.events.buf = append(r.events.buf, text...)
-	r.events.lines = append(r.events.lines, line{
-		seq: r.seq, name: name{record.Service, record.Event}, end: len(r.events.buf),
+	r.batch.buf = append(r.batch.buf, text...)
+	r.batch.lines = append(r.batch.lines, line{
+		seq: r.seq, name: name{record.Service, record.Event}, end: len(r.batch.buf),
 	})
+	if len(r.batch.buf) > chunkSize {
+		r.flush()
+	}
+}
+
+func (r *recovered) flush() {
+	r.ring.append(&r.batch)
+	r.batch.reset()
 }
 
 // begin opens the journal for writing: that which was recovered, or a new one. The old one of
@@ -163,7 +174,7 @@ func (j *journal) begin(r recovered) error {
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return err
 	}
-	if r.epoch == "" {
+	if r.fresh {
 		return j.rotate(0, r.counts)
 	}
 	f, err := os.OpenFile(filepath.Join(j.dir, segmentNow), os.O_WRONLY|os.O_APPEND, 0)

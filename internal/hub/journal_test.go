@@ -22,7 +22,7 @@ func journaled(t *testing.T, dir string, n int, segment int64) {
 	j, r := recovery(t, dir, boot)
 	j.segment = segment
 	if j.epoch = r.epoch; r.epoch == "" {
-		j.epoch = "an epoch"
+		j.epoch, r.fresh = "an epoch", true
 	}
 	if err := j.begin(r); err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func journaled(t *testing.T, dir string, n int, segment int64) {
 func recovery(t *testing.T, dir, boot string) (*journal, recovered) {
 	t.Helper()
 	j := &journal{dir: dir, boot: boot, segment: segmentSize}
-	return j, j.recover()
+	return j, j.recover(ringSize)
 }
 
 func read(t *testing.T, dir, segment string) []byte {
@@ -152,7 +152,7 @@ func TestRecover(t *testing.T) {
 				c.boot = boot
 			}
 			_, r := recovery(t, dir, c.boot)
-			if got := seqs(t, r.events.buf); !slices.Equal(got, c.seqs) {
+			if got := seqs(t, r.text()); !slices.Equal(got, c.seqs) {
 				t.Errorf("has %q, want %q", got, c.seqs)
 			}
 			if wrong := errors.Join(r.wrong...); wrong == nil && c.wrong != "" || wrong != nil && wrong.Error() != c.wrong {
@@ -170,6 +170,12 @@ func TestRecover(t *testing.T) {
 			}
 		})
 	}
+}
+
+// text is all that was recovered.
+func (r *recovered) text() []byte {
+	_, lines := r.ring.journaled()
+	return bytes.Join(lines, nil)
 }
 
 func remove(t *testing.T, dir string) {
@@ -212,7 +218,7 @@ func seqs(t *testing.T, text []byte) []string {
 func TestJournalHeals(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	j := &journal{dir: dir, boot: boot, epoch: "e", segment: segmentSize}
-	if err := j.begin(recovered{}); err != nil {
+	if err := j.begin(recovered{fresh: true}); err != nil {
 		t.Fatal(err)
 	}
 	r := newRing(ringSize, 0)
@@ -244,10 +250,10 @@ func TestJournalHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, again := recovery(t, dir, boot)
-	if got := seqs(t, again.events.buf); !slices.Equal(got, []string{"1-3"}) || again.epoch != "e" {
+	if got := seqs(t, again.text()); !slices.Equal(got, []string{"1-3"}) || again.epoch != "e" {
 		t.Errorf("has %q of %q", got, again.epoch)
 	}
-	if strings.Contains(string(again.events.buf), "sample") {
+	if strings.Contains(string(again.text()), "sample") {
 		t.Error("a sample is in the journal")
 	}
 }
@@ -286,12 +292,13 @@ func FuzzRecover(f *testing.F) {
 		write(t, dir, segmentOld, old)
 		write(t, dir, segmentNow, now)
 		_, r := recovery(t, dir, boot)
-		last := r.before
-		for _, l := range r.events.lines {
-			if l.seq <= last {
-				t.Fatalf("seq %d after %d", l.seq, last)
+		last, _ := r.ring.bounds()
+		last--
+		for _, e := range parse(t, r.text()) {
+			if e.Seq <= last {
+				t.Fatalf("seq %d after %d", e.Seq, last)
 			}
-			last = l.seq
+			last = e.Seq
 		}
 		if last != r.seq {
 			t.Fatalf("ends at %d, says %d", last, r.seq)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	err := Run(ctx, Config{
 		Own: own, Events: DefaultMode, Control: DefaultMode, Stderr: os.Stderr,
-		limits: limits{ring: 64 << 20, segment: 12 << 20}, // all of the events fit, after a rotation
+		limits: limits{ring: 64 << 20, segment: 3 << 20},           // all of the events fit, after a rotation
 		ready:  func() { _, _ = os.Stdout.WriteString("ready\n") }, // the test may be gone
 	})
 	stop()
@@ -60,7 +60,7 @@ func (p *place) process() *exec.Cmd {
 
 // A hub that is killed at any moment, under load, again and again, loses no event and doubles none.
 func TestKilledHubLosesNothing(t *testing.T) {
-	const kills, events, services = 25, 100_000, 7
+	const kills, events, services = 20, 20_000, 7
 	p := newPlace(t)
 	p.hold(func() {
 		cmd := p.process()
