@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
 	"vigil/internal/cli/table"
@@ -37,7 +40,19 @@ func newLineWriter(stdout io.Writer, json bool) *lineWriter {
 	return &lineWriter{w: bufio.NewWriter(stdout), json: json, screen: table.ScreenOf(stdout), service: minService}
 }
 
-func (l *lineWriter) flush() error { return l.w.Flush() }
+// errUnread says that nobody reads the standard output any more.
+var errUnread = errors.New("standard output is closed")
+
+func (l *lineWriter) flush() error {
+	err := l.w.Flush()
+	switch {
+	case errors.Is(err, unix.EPIPE):
+		return errUnread
+	case err != nil:
+		return &cli.Failure{Doing: "write to standard output", Err: err}
+	}
+	return nil
+}
 
 // write writes one line. The writer keeps an error until flush.
 func (l *lineWriter) write(item *subscribe.Item) {

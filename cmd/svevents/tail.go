@@ -76,7 +76,7 @@ func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}()
 	socket := filepath.Join(o.scan, svdir.ScanOwn, svdir.EventsSocket)
 	err = subscribeTo(ctx, socket, o, stdout, cli.NewPrinter("svevents", stderr))
-	if ctx.Err() != nil || errors.Is(err, unix.EPIPE) {
+	if ctx.Err() != nil || errors.Is(err, errUnread) {
 		return nil
 	}
 	return err
