@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,9 +131,9 @@ func environ(ts *testscript.TestScript) []string {
 
 // find returns the youngest keeper of the name.
 func (s *script) find(name string) *keeper {
-	for i := len(s.keepers) - 1; i >= 0; i-- {
-		if s.keepers[i].name == name {
-			return s.keepers[i]
+	for _, k := range slices.Backward(s.keepers) {
+		if k.name == name {
+			return k
 		}
 	}
 	return nil
