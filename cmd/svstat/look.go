@@ -52,7 +52,7 @@ const (
 // limits bound the files that are read, in bytes.
 const (
 	limitStatus = 64
-	limitState  = 4 << 10 // as events
+	limitState  = 1 << 10 // what almost all have
 	longState   = 64 << 10
 	limitTally  = 4096 * status.DeathSize
 )
