@@ -91,7 +91,11 @@ type (
 	// LogWent says that the logger of a running service is gone, or another.
 	LogWent struct{ ID ID }
 	// Complain says why an entry is not supervised.
-	Complain struct{ Name, Reason string }
+	Complain struct {
+		Name   string
+		File   string // in the directory, if it is one of them
+		Reason string
+	}
 )
 
 func (Vanish) change()   {}
@@ -132,10 +136,10 @@ func Plan(found []Found, known []Known, whole bool) []Change {
 		k, ok := byID[f.ID]
 		switch {
 		case f.Wrong != "":
-			changes = append(changes, Complain{f.Name, f.Wrong})
+			changes = append(changes, Complain{Name: f.Name, Reason: f.Wrong})
 		case f.ID == ID{}:
 		case names[f.ID] != f.Name:
-			changes = append(changes, Complain{f.Name, "is the same directory as " + names[f.ID]})
+			changes = append(changes, Complain{Name: f.Name, Reason: "is the same directory as " + names[f.ID]})
 		case ok:
 			changes = append(changes, inKnown(f, k)...)
 		case !busy[f.Name]:
@@ -171,7 +175,7 @@ func inKnown(f Found, k Known) []Change {
 	if k.Log != (ID{}) && k.Log != f.Log {
 		changes = append(changes, LogWent{k.ID})
 	}
-	if k.Log == (ID{}) && f.Log != (ID{}) {
+	if k.Log != f.Log && f.Log != (ID{}) {
 		changes = append(changes, LogCame{f})
 	}
 	return changes

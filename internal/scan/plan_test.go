@@ -54,15 +54,15 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "two names of one directory", found: []Found{{Name: "b", ID: id(1)}, a},
-			want: []Change{Appear{a}, Complain{"b", "is the same directory as a"}},
+			want: []Change{Appear{a}, Complain{Name: "b", Reason: "is the same directory as a"}},
 		},
 		{
 			name: "a second name of a known directory", found: []Found{{Name: "0", ID: id(1)}, a}, known: []Known{knownA},
-			want: []Change{Complain{"0", "is the same directory as a"}},
+			want: []Change{Complain{Name: "0", Reason: "is the same directory as a"}},
 		},
 		{
 			name: "what is wrong is nobody's name", found: []Found{{Name: "\x01", Wrong: "bad"}, {Name: "file"}},
-			want: []Change{Complain{"\x01", "bad"}},
+			want: []Change{Complain{Name: "\x01", Reason: "bad"}},
 		},
 		{
 			name: "a logger came", found: []Found{{Name: "a", ID: id(1), Log: id(9)}}, known: []Known{knownA},
@@ -74,7 +74,8 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			name: "a logger was replaced", found: []Found{{Name: "a", ID: id(1), Log: id(8)}},
-			known: []Known{{Name: "a", ID: id(1), Log: id(9), Settled: true}}, want: []Change{LogWent{id(1)}},
+			known: []Known{{Name: "a", ID: id(1), Log: id(9), Settled: true}},
+			want:  []Change{LogWent{id(1)}, LogCame{Found{Name: "a", ID: id(1), Log: id(8)}}},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,7 +88,7 @@ func TestPlan(t *testing.T) {
 
 func TestSaidOnce(t *testing.T) {
 	s := Said{}
-	bad := []Complain{{"a", "is bad"}}
+	bad := []Complain{{Name: "a", Reason: "is bad"}}
 	steps := []struct {
 		complaints []Complain
 		whole      bool
@@ -97,9 +98,9 @@ func TestSaidOnce(t *testing.T) {
 		{bad, true, nil},
 		{nil, false, nil}, // a look at other names
 		{bad, true, nil},
-		{[]Complain{{"a", "is worse"}}, false, []Complain{{"a", "is worse"}}},
+		{[]Complain{{Name: "a", Reason: "is worse"}}, false, []Complain{{Name: "a", Reason: "is worse"}}},
 		{nil, true, nil}, // mended
-		{[]Complain{{"a", "is worse"}}, true, []Complain{{"a", "is worse"}}},
+		{[]Complain{{Name: "a", Reason: "is worse"}}, true, []Complain{{Name: "a", Reason: "is worse"}}},
 	}
 	for i, step := range steps {
 		if got := s.New(step.complaints, step.whole); !reflect.DeepEqual(got, step.want) {

@@ -31,6 +31,8 @@ const (
 type post struct {
 	service *service
 	logger  bool
+	retired bool // a logger that the service does not use any more
+	id      ID   // of the directory
 	phase   phase
 	restart Restart
 	begun   bool // it was started at least once: something may run below it
@@ -109,7 +111,7 @@ func (s *scanner) spawn(p *post) {
 }
 
 // mayStart reports that a supervise can be started where it belongs. Otherwise a look at
-// everything finds out what has changed, and a logger is forgotten.
+// everything finds out what has changed.
 func (s *scanner) mayStart(p *post) bool {
 	if !p.logger {
 		if p.isThere() {
@@ -119,14 +121,12 @@ func (s *scanner) mayStart(p *post) bool {
 		p.restart.Due = s.clock() + minDelay
 		return false
 	}
-	var st unix.Stat_t
-	if lookAtRun(p.dir()+"/"+svdir.Run) == ProgramMissing || unix.Stat(p.dir(), &st) != nil {
-		s.tell(event.Record{Service: p.dir(), Event: event.Removed})
-		p.phase, p.service.log, p.service.logID, p.service.changed = phaseEmpty, nil, ID{}, false
-		return false
+	if lookAtRun(p.dir()+"/"+svdir.Run) != ProgramMissing && p.isThere() {
+		return true
 	}
-	p.service.logID, p.service.changed = idOf(&st), false
-	return true
+	s.retire(p.service)
+	s.whole = true
+	return false
 }
 
 // hold looks for a supervise that somebody else has started here, and watches that instead.
@@ -245,7 +245,7 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 	p.restart = p.restart.After(end, s.Runit, now)
 	switch end {
 	case EndLeft:
-		if p.leaving {
+		if p.leaving || p.retired {
 			p.phase = phaseEmpty
 		} else if p.restart.Stays {
 			p.phase = phaseStopped
@@ -261,6 +261,9 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 			Service: p.dir(), Event: event.SuperviseDied, Supervise: pid, Exit: exit, Lived: lived, Next: max(p.restart.Due-now, 0),
 		})
 		s.print.Print("warning: supervise " + p.dir() + " with pid " + strconv.Itoa(pid) + " " + died(exit))
+	}
+	if p.retired {
+		p.phase = phaseEmpty // there is no place for another
 	}
 	s.giveUp(p)
 }

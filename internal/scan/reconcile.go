@@ -152,12 +152,19 @@ func (s *scanner) apply(found []Found, whole bool) {
 		case Grow:
 			complaints = append(complaints, s.grow(s.services[c.Found.ID], c.Found)...)
 		case LogCame:
-			s.logChanged(s.services[c.Found.ID], c.Found.Log)
+			v := s.services[c.Found.ID]
+			s.startLog(v, c.Found.Log)
+			s.print.Print("info: " + v.name + " writes to " + v.log.dir() + " from its next start on")
 		case LogWent:
-			s.logChanged(s.services[c.ID], ID{})
+			v := s.services[c.ID]
+			s.print.Print("info: " + v.name + " writes to the " + v.log.dir() + " that was removed until its next start")
+			s.retire(v)
 		case Complain:
 			complaints = append(complaints, c)
 		}
+	}
+	for _, v := range s.services {
+		s.dismissRetired(v)
 	}
 	for _, c := range s.said.New(complaints, whole) {
 		s.complain(c)
@@ -236,6 +243,8 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 		return complainOfRun(f)
 	case v.settle.Stale:
 		return complainOfRun(f)
+	case v.settle.Restless(s.clock()):
+		return []Complain{{Name: f.Name, Reason: "changes all the time; it is started when it is quiet for 10 ms"}}
 	}
 	return nil
 }
@@ -243,28 +252,13 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 // complainOfRun says what is wrong with a program that was probably meant to run.
 func complainOfRun(f Found) []Complain {
 	if wrong := f.Run.wrong(); wrong != "" {
-		return []Complain{{f.Name, svdir.Run + " " + wrong}}
+		return []Complain{{f.Name, svdir.Run, svdir.Run + " " + wrong}}
 	}
 	if wrong := f.LogRun.wrong(); wrong != "" {
-		return []Complain{{f.Name, svdir.Log + "/" + svdir.Run + " " + wrong}}
+		file := svdir.Log + "/" + svdir.Run
+		return []Complain{{f.Name, file, file + " " + wrong}}
 	}
 	return nil
-}
-
-// logChanged has to do with the logger of a service that runs. One that came is started, and used
-// from the service's next start on; one that went is kept until then.
-func (s *scanner) logChanged(v *service, log ID) {
-	if v.log == nil {
-		s.startLog(v, log)
-		s.print.Print("info: " + v.name + " writes to " + v.log.dir() + " from its next start on")
-		return
-	}
-	if !v.changed {
-		v.changed = true
-		reason := "log was removed or replaced: the old logger is kept until " + v.name + " is supervised anew"
-		s.tell(event.Record{Service: v.log.dir(), Event: event.ScanError, Reason: reason})
-		s.print.Print("warning: " + v.name + ": " + reason)
-	}
 }
 
 func (s *scanner) complain(c Complain) {
@@ -273,6 +267,6 @@ func (s *scanner) complain(c Complain) {
 		quoted := strconv.Quote(name)
 		name = quoted[1 : len(quoted)-1]
 	}
-	s.tell(event.Record{Service: name, Event: event.ScanError, Reason: c.Reason})
+	s.tell(event.Record{Service: name, Event: event.ScanError, File: c.File, Reason: c.Reason})
 	s.print.Print("warning: unable to supervise " + strconv.Quote(c.Name) + ": " + c.Reason)
 }

@@ -251,7 +251,7 @@ func (s *scanner) rescan() {
 	s.once = make(map[string]bool)
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
-			if p.phase == phaseStopped && !v.leaving {
+			if p.phase == phaseStopped && !v.leaving && !p.retired {
 				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
 			}
 		}

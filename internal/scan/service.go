@@ -1,10 +1,13 @@
 package scan
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/fifo"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -22,14 +25,17 @@ type service struct {
 	main    *post
 	log     *post // nil without a logger
 	logID   ID
-	changed bool // what its log is has changed since it started, and that was told
+	retired []*post // loggers that are not its log any more, but are still written to
+	starts  uint64  // of its run, when the last of them was retired
 }
 
+// posts are all that has to do with the service; main is the first.
 func (v *service) posts() []*post {
-	if v.log == nil {
-		return []*post{v.main}
+	list := []*post{v.main}
+	if v.log != nil {
+		list = append(list, v.log)
 	}
-	return []*post{v.main, v.log}
+	return append(list, v.retired...)
 }
 
 // all returns every service, the hub included.
@@ -46,7 +52,7 @@ func (s *scanner) all() []*service {
 
 func newService(name string, id ID) *service {
 	v := &service{name: name, id: id}
-	v.main = &post{service: v}
+	v.main = &post{service: v, id: id}
 	var err error
 	if v.pin, err = openPath(name); err != nil {
 		v.pin = -1 // out of descriptors: the inode is not pinned while no supervise has it
@@ -72,8 +78,53 @@ func (s *scanner) start(v *service, log ID) {
 
 func (s *scanner) startLog(v *service, log ID) {
 	v.logID = log
-	v.log = &post{service: v, logger: true, phase: phaseWaiting, restart: Restart{Due: s.clock()}}
+	v.log = &post{service: v, logger: true, id: log, phase: phaseWaiting, restart: Restart{Due: s.clock()}}
 	s.tell(event.Record{Service: v.log.dir(), Event: event.Added})
+}
+
+// retire keeps a logger whose directory is gone or replaced until the service has started anew and
+// does not write to it any more.
+func (s *scanner) retire(v *service) {
+	v.starts, _ = v.readStarts() // without it the logger is kept as long as the service
+	v.retired = append(v.retired, v.log)
+	v.log.retired = true
+	if v.log.phase == phaseWaiting || v.log.phase == phaseStopped {
+		v.log.phase = phaseEmpty
+	}
+	v.log, v.logID = nil, ID{}
+}
+
+// dismissRetired ends the loggers that have nobody who writes to them.
+func (s *scanner) dismissRetired(v *service) {
+	if len(v.retired) == 0 {
+		return
+	}
+	if starts, ok := v.readStarts(); ok && starts != v.starts {
+		for _, p := range v.retired {
+			s.dismiss(p)
+		}
+	}
+}
+
+// readStarts returns how often the service has been started.
+func (v *service) readStarts() (uint64, bool) {
+	dir, name := v.main.inPin(svdir.Supervise + "/" + svdir.StateFile)
+	line, err := status.ReadFile(dir, name, maxStateFile)
+	if err != nil {
+		return 0, false
+	}
+	r, err := event.Decode(line)
+	return r.Starts, err == nil
+}
+
+// forgetRetired drops the loggers that have ended.
+func (s *scanner) forgetRetired(v *service) {
+	for _, p := range v.retired {
+		if p.phase == phaseEmpty && v.log == nil {
+			s.tell(event.Record{Service: p.dir(), Event: event.Removed})
+		}
+	}
+	v.retired = slices.DeleteFunc(v.retired, func(p *post) bool { return p.phase == phaseEmpty })
 }
 
 // startHub makes and starts the hub, which is a service like others.
@@ -133,7 +184,7 @@ func (p *post) isThere() bool {
 	if unix.Stat(p.dir(), &st) != nil {
 		return false
 	}
-	return p.logger || idOf(&st) == p.service.id
+	return idOf(&st) == p.id
 }
 
 // work carries out what is due. It reports true if there is more to do.
@@ -151,6 +202,7 @@ func (s *scanner) work() (again bool) {
 				s.sendLeave(p)
 			}
 		}
+		s.forgetRetired(v)
 		if v.leaving {
 			again = s.progress(v) || again
 		}
@@ -163,12 +215,14 @@ func (s *scanner) progress(v *service) bool {
 	if v.main.phase != phaseEmpty {
 		return false
 	}
-	if v.log != nil && !v.log.leaving {
-		s.dismiss(v.log)
-		return true
+	more, wait := false, false
+	for _, p := range v.posts()[1:] {
+		more = more || !p.leaving
+		s.dismiss(p)
+		wait = wait || p.phase != phaseEmpty
 	}
-	if v.log != nil && v.log.phase != phaseEmpty {
-		return false
+	if more || wait {
+		return more
 	}
 	if v.settled {
 		if v.log != nil {

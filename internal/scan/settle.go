@@ -13,6 +13,9 @@ const diskTick = 10 * time.Millisecond
 // taken for a mistake: whoever makes it may be slow, and no harm is done by waiting.
 const patience = time.Second
 
+// maxRestless is longer than a copy of a large directory takes.
+const maxRestless = 10 * time.Second
+
 // A Shape is what a look saw of the content of NAME, NAME/log and NAME/env.
 type Shape struct {
 	Print  uint64    // differs when anything in there is different
@@ -22,6 +25,7 @@ type Shape struct {
 // A Settle is the judgement of a directory that has not been started. Its times are monotonic.
 type Settle struct {
 	Print uint64
+	Since time.Duration // when the changes began
 	Due   time.Duration // when to look again; 0 is not before something happens
 	Quiet bool          // it has been quiet for long enough to be started
 	Stale bool          // it has been quiet for so long that it will stay as it is
@@ -33,14 +37,22 @@ func FirstSight(s Shape, wall time.Time, now time.Duration) Settle {
 	if age := wall.Sub(s.Newest); age >= quietTime+diskTick {
 		return Settle{Print: s.Print, Quiet: true}
 	}
-	return Settle{Print: s.Print, Due: now + quietTime}
+	return Settle{Print: s.Print, Since: now, Due: now + quietTime}
 }
+
+// Restless reports that the directory has changed for so long that somebody should be told why it
+// is not started.
+func (s Settle) Restless(now time.Duration) bool { return !s.Quiet && now-s.Since >= maxRestless }
 
 // Look judges it again. Touched says that the kernel told of a change since the last look.
 func (s Settle) Look(shape Shape, touched bool, now time.Duration) Settle {
 	switch {
 	case touched || shape.Print != s.Print:
-		return Settle{Print: shape.Print, Due: now + quietTime}
+		since := s.Since
+		if s.Quiet {
+			since = now
+		}
+		return Settle{Print: shape.Print, Since: since, Due: now + quietTime}
 	case s.Due == 0 || now < s.Due:
 		return s
 	case s.Quiet:

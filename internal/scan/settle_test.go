@@ -17,8 +17,8 @@ func TestFirstSight(t *testing.T) {
 	}{
 		{"complete for a while", wall.Add(-time.Minute), Settle{Print: 1, Quiet: true}},
 		{"just complete", wall.Add(-(quietTime + diskTick)), Settle{Print: 1, Quiet: true}},
-		{"a moment ago", wall.Add(-ms), Settle{Print: 1, Due: now + quietTime}},
-		{"in the future", wall.Add(24 * time.Hour), Settle{Print: 1, Due: now + quietTime}},
+		{"a moment ago", wall.Add(-ms), Settle{Print: 1, Since: now, Due: now + quietTime}},
+		{"in the future", wall.Add(24 * time.Hour), Settle{Print: 1, Since: now, Due: now + quietTime}},
 	} {
 		if got := FirstSight(Shape{Print: 1, Newest: c.newest}, wall, now); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
@@ -42,17 +42,33 @@ func TestSettle(t *testing.T) {
 		{19 * ms, 3, false, Settle{Print: 3, Due: 29 * ms}},
 		{30 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1030 * ms}},
 		{60 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1030 * ms}},
-		{70 * ms, 3, true, Settle{Print: 3, Due: 80 * ms}},
+		{70 * ms, 3, true, Settle{Print: 3, Since: 70 * ms, Due: 80 * ms}},
 		{80 * ms, 3, false, Settle{Print: 3, Quiet: true, Due: 1080 * ms}},
-		{90 * ms, 4, false, Settle{Print: 4, Due: 100 * ms}},
+		{90 * ms, 4, false, Settle{Print: 4, Since: 90 * ms, Due: 100 * ms}},
 		{100 * ms, 4, false, Settle{Print: 4, Quiet: true, Due: 1100 * ms}},
 		{1100 * ms, 4, false, Settle{Print: 4, Quiet: true, Stale: true}},
 		{9100 * ms, 4, false, Settle{Print: 4, Quiet: true, Stale: true}},
-		{9200 * ms, 5, false, Settle{Print: 5, Due: 9210 * ms}},
+		{9200 * ms, 5, false, Settle{Print: 5, Since: 9200 * ms, Due: 9210 * ms}},
 	} {
 		if s = s.Look(Shape{Print: step.print}, step.touched, step.at); s != step.want {
 			t.Fatalf("step %d: got %+v, want %+v", i, s, step.want)
 		}
+	}
+}
+
+func TestRestless(t *testing.T) {
+	s := FirstSight(Shape{}, time.Time{}, 0)
+	for now := time.Duration(0); now < maxRestless; now += quietTime {
+		if s.Restless(now) {
+			t.Fatalf("restless after %v", now)
+		}
+		s = s.Look(Shape{}, true, now)
+	}
+	if !s.Restless(maxRestless) {
+		t.Error("not restless after all")
+	}
+	if s = s.Look(Shape{}, false, maxRestless+quietTime); s.Restless(2 * maxRestless) {
+		t.Error("restless when it is quiet")
 	}
 }
 

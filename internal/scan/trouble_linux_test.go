@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,80 +9,75 @@ import (
 	"testing"
 
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/svdir"
 )
 
-func TestStartRenameRemove(t *testing.T) {
+func TestOverflowLooksAtEverything(t *testing.T) {
 	w := newWorld(t)
 	w.make("old")
 	w.start()
-	w.expect("added old")
-	r := w.expect("supervised old")
-	if want := "leader=true procs=1 old=5 inherited=0"; r.Why != want {
-		t.Errorf("got %q, want %q", r.Why, want)
+	w.expect("added old", "supervised old")
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	w.check(err)
+	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	w.check(err)
+	w.signal(syscall.SIGSTOP)
+	for n := 0; n <= limit; n++ { // two events each
+		path := w.path(".x" + strconv.Itoa(n%2))
+		w.check(os.WriteFile(path, nil, 0o600))
+		w.check(os.Remove(path))
 	}
+	w.make("new")
+	w.check(os.RemoveAll(w.path("old")))
+	w.signal(syscall.SIGCONT)
+	seen := map[string]bool{}
+	for range 4 {
+		r := w.next()
+		seen[string(r.Event)+" "+r.Service] = true
+	}
+	for _, want := range []string{"added new", "supervised new", "unsupervised old", "removed old"} {
+		if !seen[want] {
+			t.Errorf("no %q in %v", want, seen)
+		}
+	}
+	if got := w.stderr.String(); strings.Count(got, "looking at everything") != 1 {
+		t.Errorf("it said %q", got)
+	}
+}
+
+func TestWithoutInotify(t *testing.T) {
+	w := newWorld(t)
+	w.env = []string{"SCAN_TEST_NO_INOTIFY=1"}
+	w.start()
 	w.make("web")
 	w.expect("added web", "supervised web")
-	w.check(os.Rename(w.path("web"), w.path("web2")))
-	r = w.expect("removed web", "added web2")
-	if r.Reason != "renamed from web" {
-		t.Errorf("reason %q", r.Reason)
+	w.check(os.RemoveAll(w.path("web")))
+	w.expect("unsupervised web", "removed web")
+	if got := w.stderr.String(); strings.Count(got, "looking at everything every second") != 1 {
+		t.Errorf("it said %q", got)
 	}
-	w.check(os.RemoveAll(w.path("web2")))
-	r = w.expect("unsupervised web")
-	if r.Why != "terminated" {
-		t.Errorf("ended by %q", r.Why)
+}
+
+func TestManyAtOnce(t *testing.T) {
+	const many = 100
+	w := newWorld(t)
+	w.start()
+	for n := range many {
+		w.make(strconv.Itoa(n))
 	}
-	w.expect("removed web2")
+	for n := 0; n < many; {
+		if r := w.next(); r.Event == event.Supervised {
+			n++
+		}
+	}
 	w.signal(syscall.SIGTERM)
-	w.expect("unsupervised old", "removed old")
-	w.check(w.wait())
-}
-
-func TestGrowInPlace(t *testing.T) {
-	w := newWorld(t)
-	w.start()
-	w.make("first")
-	w.expect("added first", "supervised first")
-	run := filepath.Join(w.path("web"), svdir.Run)
-	w.check(os.Mkdir(w.path("web"), 0o700))
-	w.check(os.WriteFile(run, nil, 0o600))
-	if r := w.expect("scan-error web"); r.Reason != "run is not executable" {
-		t.Errorf("reason %q", r.Reason)
+	for n := 0; n < many; {
+		if r := w.next(); r.Event == event.Removed {
+			n++
+		}
 	}
-	w.check(os.WriteFile(run, []byte("#!/bin/sh\n"), 0o600))
-	w.check(os.Chmod(run, 0o700))
-	w.expect("added web", "supervised web")
-}
-
-func TestReplacedOldOneGoesFirst(t *testing.T) {
-	w := newWorld(t)
-	w.make("web")
-	w.start()
-	w.expect("added web", "supervised web")
-	w.make("next")
-	w.expect("added next", "supervised next")
-	w.check(os.Rename(w.path("web"), w.path(".gone")))
-	w.make("web")
-	w.expect("unsupervised web", "removed web", "added web", "supervised web")
-}
-
-func TestLoggerGoesLast(t *testing.T) {
-	w := newWorld(t)
-	w.make("web", "log/run")
-	w.start()
-	w.expect("added web", "added web/log")
-	w.next()
-	w.next() // both are supervised, in whatever order
-	w.signal(syscall.SIGTERM)
-	w.expect("unsupervised web")
-	if r := w.expect("unsupervised web/log"); r.Why != "hangup" {
-		t.Errorf("the logger ended by %q", r.Why)
-	}
-	w.expect("removed web/log", "removed web")
 	w.check(w.wait())
 }
 
@@ -99,28 +93,6 @@ func TestKilledSuperviseIsStartedAgain(t *testing.T) {
 	}
 	if r := w.expect("supervised web"); r.Supervise == old {
 		t.Error("it is the same one")
-	}
-}
-
-func TestToldToExitStaysAwayUntilHangup(t *testing.T) {
-	w := newWorld(t)
-	w.make("web")
-	w.start()
-	pid := w.expect("added web", "supervised web").Supervise
-	w.check(syscall.Kill(pid, syscall.SIGUSR1))
-	w.expect("unsupervised web")
-	// When it has been reaped nobody tells, so HUP is sent again until it is seen to work.
-	for n := 0; ; n++ {
-		w.make("other" + strconv.Itoa(n))
-		for r := w.next(); ; r = w.next() {
-			if r.Event == event.Supervised && r.Service == "web" {
-				return
-			}
-			if r.Event == event.Supervised {
-				break
-			}
-		}
-		w.signal(syscall.SIGHUP)
 	}
 }
 
@@ -167,17 +139,6 @@ func TestSecondSvscanIsRefused(t *testing.T) {
 	if second.Run() == nil || !strings.Contains(out.String(), "svscan with pid "+strconv.Itoa(w.cmd.Process.Pid)+" has it") {
 		t.Errorf("it said %q", out)
 	}
-}
-
-func TestQuitLeavesEverythingRunning(t *testing.T) {
-	w := newWorld(t)
-	w.make("web")
-	w.start()
-	pid := w.expect("added web", "supervised web").Supervise
-	w.signal(syscall.SIGQUIT)
-	w.check(w.wait())
-	w.check(syscall.Kill(pid, syscall.SIGTERM)) // it is there to be told
-	w.expect("unsupervised web")
 }
 
 func TestMistakesAreToldOnce(t *testing.T) {
@@ -290,37 +251,5 @@ func await(t *testing.T, watcher *fsnotify.Watcher, path string) string {
 		case <-t.Context().Done():
 			t.Fatal("interrupted")
 		}
-	}
-}
-
-func TestFullFIFOKeepsEvents(t *testing.T) {
-	var p [2]int
-	if err := errors.Join(unix.Pipe(p[:]), unix.SetNonblock(p[0], true), unix.SetNonblock(p[1], true)); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = unix.Close(p[0]), unix.Close(p[1]) }()
-	o := outbox{fd: p[1], room: make(chan struct{}, 1)}
-	line := []byte(strings.Repeat("x", 1023) + "\n")
-	const lines = 100 // more than a pipe holds
-	for range lines {
-		o.send(line)
-	}
-	if len(o.queue) == 0 || !o.waiting {
-		t.Fatalf("%d wait", len(o.queue))
-	}
-	read := 0
-	b := make([]byte, 1<<16)
-	for read < lines*len(line) {
-		n, err := unix.Read(p[0], b)
-		if err != nil {
-			<-o.room
-			o.waiting = false
-			o.flush()
-			continue
-		}
-		read += n
-	}
-	if len(o.queue) != 0 {
-		t.Errorf("%d are left", len(o.queue))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +32,9 @@ func TestMain(m *testing.M) {
 		os.Exit(7)
 	case os.Getenv("SCAN_TEST_DIR") != "":
 		self, err := os.Executable()
+		if err == nil && os.Getenv("SCAN_TEST_NO_INOTIFY") != "" {
+			err = os.WriteFile("/proc/sys/user/max_inotify_instances", []byte("0"), 0)
+		}
 		if err == nil {
 			err = Run(Config{Dir: os.Getenv("SCAN_TEST_DIR"), Supervise: self, Stderr: os.Stderr})
 		}
@@ -180,6 +184,13 @@ func (w *world) command() (*exec.Cmd, messageFile) {
 func (w *world) start() {
 	w.t.Helper()
 	w.cmd, w.stderr = w.command()
+	if slices.Contains(w.env, "SCAN_TEST_NO_INOTIFY=1") { // the limit is one of the user namespace
+		w.cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		}
+	}
 	w.check(w.cmd.Start())
 }
 

@@ -1,0 +1,41 @@
+package scan
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestFullFIFOKeepsEvents(t *testing.T) {
+	var p [2]int
+	if err := errors.Join(unix.Pipe(p[:]), unix.SetNonblock(p[0], true), unix.SetNonblock(p[1], true)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = unix.Close(p[0]), unix.Close(p[1]) }()
+	o := outbox{fd: p[1], room: make(chan struct{}, 1)}
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	const lines = 100 // more than a pipe holds
+	for range lines {
+		o.send(line)
+	}
+	if len(o.queue) == 0 || !o.waiting {
+		t.Fatalf("%d wait", len(o.queue))
+	}
+	read := 0
+	b := make([]byte, 1<<16)
+	for read < lines*len(line) {
+		n, err := unix.Read(p[0], b)
+		if err != nil {
+			<-o.room
+			o.waiting = false
+			o.flush()
+			continue
+		}
+		read += n
+	}
+	if len(o.queue) != 0 {
+		t.Errorf("%d are left", len(o.queue))
+	}
+}
