@@ -44,14 +44,14 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `median (worst)           runit              vigil              ratio  at most  
-as theirs                2.00 ms            2.00 ms            1.00   runit's  met
-slower than theirs       2.00 ms (2.00 ms)  3.00 ms (3.00 ms)  1.50   runit's  MISSED
-within                   92 kB              700 kB             7.61   800 kB   met
-beyond                   -                  801 kB             -      800 kB   MISSED
-no goal                  1                  0                  0.00   -        
-not measured             1                  -                  -      runit's  
-nothing to compare with  -                  12.0 s             -      runit's  
+	const want = `median (best..worst)     runit                       vigil                       ratio  at most  
+as theirs                2.00 ms                     2.00 ms                     1.00   runit's  met
+slower than theirs       2.00 ms (2.00 ms..2.00 ms)  3.00 ms (3.00 ms..3.00 ms)  1.50   runit's  MISSED
+within                   92 kB                       700 kB                      7.61   800 kB   met
+beyond                   -                           801 kB                      -      800 kB   MISSED
+no goal                  1                           0                           0.00   -        
+not measured             1                           -                           -      runit's  
+nothing to compare with  -                           12.0 s                      -      runit's  
 `
 	if out.String() != want {
 		t.Errorf("the table is\n%s\nnot\n%s", out.String(), want)

@@ -82,7 +82,8 @@ func (r row) write(w io.Writer) error {
 	return err
 }
 
-// describe is the median, and the worst where there is more than one.
+// describe is the median, and the best and the worst where there is more than one: on a busy machine
+// the best says most.
 func describe(s sample, u unit) string {
 	switch len(s) {
 	case 0:
@@ -90,13 +91,13 @@ func describe(s sample, u unit) string {
 	case 1:
 		return u(s[0])
 	}
-	return u(s.median()) + " (" + u(slices.Max(s)) + ")"
+	return u(s.median()) + " (" + u(slices.Min(s)) + ".." + u(slices.Max(s)) + ")"
 }
 
 // writeTable prints the rows. It is plain text, to be pasted anywhere.
 func writeTable(w io.Writer, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	if _, err := fmt.Fprintln(t, "median (worst)\trunit\tvigil\tratio\tat most\t"); err != nil {
+	if _, err := fmt.Fprintln(t, "median (best..worst)\trunit\tvigil\tratio\tat most\t"); err != nil {
 		return err
 	}
 	for _, r := range rows {
