@@ -175,9 +175,16 @@ func (f *follower) line(r *event.Record, gap subscribe.Gap) string {
 	add(r.File != "", r.File)
 	add(r.Reason != "", r.Reason)
 	add(gap.Missed != 0, strconv.FormatUint(gap.Missed, 10)+" events are missing")
-	text := f.screen.Paint(table.Faint, r.Time.Local().Format("15:04:05.000"))
+	when := strings.Repeat(" ", len(clock)) // a gap has no time
+	if !r.Time.IsZero() {
+		when = r.Time.Local().Format(clock)
+	}
+	text := f.screen.Paint(table.Faint, when)
 	return text + "  " + cli.Printable(r.Service) + "  " + cli.Printable(string(r.Event)) + ": " + strings.Join(facts, ", ")
 }
+
+// clock is how the time of a change is shown: it is recent.
+const clock = "15:04:05.000"
 
 // notifications are what the bytes of a fifodir mean.
 var notifications = map[byte]event.Kind{
@@ -278,5 +285,6 @@ func (f *follower) notified(n notification) error {
 	r := s.record(now)
 	r.Time, r.Event, r.N = now, kind, 0
 	line := string(r.Append(nil))
+	r.State = s.phase() // which the line for programs has even where it is not known whether it is ready
 	return f.tell(&r, strings.TrimSuffix(line, "\n"), subscribe.Gap{})
 }
