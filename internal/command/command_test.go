@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"vigil/internal/command/peertest"
 	"vigil/internal/control"
 	"vigil/internal/fifo"
+	"vigil/internal/process"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
@@ -356,6 +359,36 @@ func TestRescanWithoutSvscan(t *testing.T) {
 	if err := Rescan(filepath.Join(scan, "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
+}
+
+// A svscan is found by its lock. This process is taken for one.
+func TestRescan(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
+	self, err := process.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan := t.TempDir()
+	own := filepath.Join(scan, svdir.ScanOwn)
+	if err := os.Mkdir(own, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := svdir.Open(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	lock, err := svdir.TakeLock(dir, svdir.Lock, self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(lock) }()
+	if err := Rescan(scan); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
 }
 
 // The poll of a status file ends with the time limit, on a clock of its own.
