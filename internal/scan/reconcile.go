@@ -20,8 +20,12 @@ func (s *scanner) touch(e fsnotify.Event) {
 	if whole && name == "" {
 		s.watch.again()
 	}
-	if name != "" {
-		s.dirty[name] = true
+	if name == "" {
+		return
+	}
+	s.dirty[name] = true
+	if isMovedIn(e) {
+		s.moved[name] = true
 	}
 }
 
@@ -43,6 +47,7 @@ func (s *scanner) look() {
 	if s.ending {
 		s.nextLook = now + slowRescan
 		clear(s.dirty)
+		clear(s.moved)
 		return
 	}
 	if now >= s.nextLook {
@@ -65,6 +70,7 @@ func (s *scanner) look() {
 		s.lookAtAll()
 	}
 	clear(s.dirty)
+	clear(s.moved)
 	s.first = false
 }
 
@@ -206,7 +212,7 @@ func (s *scanner) appear(f Found) []Complain {
 	v := newService(f.Name, f.ID)
 	s.services[f.ID] = v
 	v.settle = FirstSight(f.Shape, time.Now(), s.clock())
-	if s.first && hasRun(f.Name) {
+	if s.moved[f.Name] || s.first && hasRun(f.Name) {
 		v.settle = Settle{Print: f.Shape.Print, Quiet: true}
 	}
 	if v.settle.Quiet && f.Run == ProgramRunnable {

@@ -52,6 +52,7 @@ type scanner struct {
 	hub      *service
 	pids     map[int]*post
 	dirty    map[string]bool // names that something happened to
+	moved    map[string]bool // those of them that were moved in by that name
 	whole    bool            // look at everything
 	first    bool            // this is the first look
 	nextLook time.Duration   // the rescan
@@ -84,16 +85,30 @@ func Run(c Config) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
 	for {
-		if err := s.open(); err != nil {
-			return err
-		}
 		s.loop()
 		s.close()
-		if !s.lost || s.quit || !s.await() {
+		if !s.lost || s.quit || !s.reopen() {
 			return nil
 		}
 	}
+}
+
+// reopen waits until the scan directory is there again and can be used. It reports false if svscan
+// was told to end.
+func (s *scanner) reopen() bool {
+	for s.await() {
+		err := s.open()
+		if err == nil {
+			s.print.Print("info: scan directory " + s.path + " is there again")
+			return true
+		}
+		s.sayOnce(cli.Cause(err))
+	}
+	return false
 }
 
 // prepare does what is done once for the process.
@@ -133,7 +148,7 @@ func (s *scanner) open() error {
 	}
 	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
-	s.said, s.hub = make(Said), nil
+	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
 	s.first, s.whole, s.ending, s.lost = true, true, false, false
 	s.openWatch()
 	s.startHub()
@@ -160,7 +175,7 @@ func (s *scanner) sayOnce(text string) {
 	}
 }
 
-// await waits until the scan directory is there again. It reports false if svscan was told to end.
+// await waits until there is a directory of that name. It reports false if svscan was told to end.
 func (s *scanner) await() bool {
 	tick := time.NewTimer(fastRescan)
 	defer tick.Stop()
@@ -177,8 +192,6 @@ func (s *scanner) await() bool {
 			tick.Reset(fastRescan)
 		}
 		if fi, err := os.Stat(s.path); err == nil && fi.IsDir() {
-			s.print.Print("info: scan directory " + s.path + " is there again")
-			s.once = make(map[string]bool)
 			return true
 		}
 	}

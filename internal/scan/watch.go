@@ -117,6 +117,13 @@ func touched(e fsnotify.Event) (name string, whole bool) {
 	return name, rest == "" && e.Has(fsnotify.Remove|fsnotify.Rename)
 }
 
+// isMovedIn reports that an event is the second half of a rename within the scan directory: the
+// entry did not grow under this name. fsnotify knows the other half but shows it only in the text
+// of an event; without it the directory waits for quietTime like any other.
+func isMovedIn(e fsnotify.Event) bool {
+	return e.Has(fsnotify.Create) && strings.Contains(e.String(), `" ← "`)
+}
+
 // rescan is the time between two looks at everything.
 func (w *watch) rescan() time.Duration {
 	if w.blind != "" {

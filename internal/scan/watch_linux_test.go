@@ -1,0 +1,61 @@
+package scan
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+func TestTouched(t *testing.T) {
+	for _, c := range []struct {
+		path  string
+		op    fsnotify.Op
+		name  string
+		whole bool
+	}{
+		{"./web", fsnotify.Create, "web", false},
+		{"./web", fsnotify.Remove, "web", true},
+		{"./web", fsnotify.Rename, "web", true},
+		{"web/run", fsnotify.Write, "web", false},
+		{"web/log/run", fsnotify.Remove, "web", false},
+		{"./.svscan", fsnotify.Rename, "", false},
+		{"./.web/run", fsnotify.Create, "", false},
+		{".", fsnotify.Chmod, "", false},
+		{".", fsnotify.Remove, "", true},
+		{"", 0, "", false},
+	} {
+		if name, whole := touched(fsnotify.Event{Name: c.path, Op: c.op}); name != c.name || whole != c.whole {
+			t.Errorf("%q %v: got %q, %v", c.path, c.op, name, whole)
+		}
+	}
+}
+
+// TestMovedIn holds us to what fsnotify prints.
+func TestMovedIn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	w := openWatch()
+	defer w.close()
+	name := `a" ← "b`
+	for _, dir := range []string{".new", name} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(".new", "web"); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		e := <-w.events()
+		if !e.Has(fsnotify.Create) {
+			continue
+		}
+		entry, _ := touched(e)
+		if isMovedIn(e) != (entry == "web") {
+			t.Errorf("%v is taken for the wrong thing", e)
+		}
+		if entry == "web" {
+			return
+		}
+	}
+}
