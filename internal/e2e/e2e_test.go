@@ -9,12 +9,15 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,7 +46,14 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
-	var err error
+	// Scripts wait most of the time: more of them at once than there are processors. A -parallel
+	// on the command line wins.
+	err := flag.Set("test.parallel", strconv.Itoa(4*runtime.NumCPU()))
+	flag.Parse()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	// A short name: the sockets of a script's scan directory must fit into sun_path.
 	if scratch, err = os.MkdirTemp("", "e2e"); err == nil {
 		err = os.Chmod(scratch, 0o755) // for those that -user starts
