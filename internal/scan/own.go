@@ -80,15 +80,46 @@ func (o *own) takeLock(dir int) (err error) {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return &cli.Failure{Doing: "identify svscan", Err: err}
 	}
+	var holder svdir.Holder
 	o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
 	if errors.Is(err, svdir.ErrLocked) {
-		holder, _ := svdir.ReadLock(dir, svdir.Lock) // without it the pid is 0
+		holder, _ = svdir.ReadLock(dir, svdir.Lock) // without it the pid is 0
+		if endsNow(holder) {
+			o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
+		}
+	}
+	if errors.Is(err, svdir.ErrLocked) {
 		return HeldError{holder.PID}
 	}
 	if err != nil {
 		return &cli.Failure{Doing: "acquire " + svdir.ScanOwn + "/" + svdir.Lock, Err: err}
 	}
 	return nil
+}
+
+// dyingTime is how long a process may take to die that was killed a moment ago.
+const dyingTime = 200 * time.Millisecond
+
+// endsNow reports that the holder of a lock has ended or does so in a moment: who restarts a killed
+// svscan may be quicker than the kernel.
+func endsNow(holder svdir.Holder) bool {
+	h, err := process.Open(holder.PID, holder.Start)
+	if err != nil {
+		return errors.Is(err, process.ErrGone)
+	}
+	defer func() { _ = h.Close() }() // it also ends the Wait
+	gone := make(chan struct{})
+	go func() {
+		if _, err := h.Wait(); err == nil {
+			close(gone)
+		}
+	}()
+	select {
+	case <-gone:
+		return true
+	case <-time.After(dyingTime):
+		return false
+	}
 }
 
 func (o *own) fill(dir int, c *Config) error {
