@@ -115,8 +115,9 @@ func Supervised(dir string) bool {
 
 // keeperScript waits until its standard input ends, and then ends the service and its supervise,
 // whatever state they are in; a command may get lost while runsv sleeps. <> does not wait for a
-// reader.
-const keeperScript = `cat; cd "$1" || exit; while kill -0 "$2" 2>/dev/null; do printf cdxk 1<>supervise/control; sleep 0.1; done`
+// reader. There is an end to it, because an orphan may remain a zombie where init does not reap.
+const keeperScript = `cat; cd "$1" || exit; n=0
+while [ $n -lt 300 ] && kill -0 "$2" 2>/dev/null; do n=$((n+1)); printf cdxk 1<>supervise/control; sleep 0.1; done`
 
 // keeper starts a process that outlives the test run, however that ends: then, or when the function
 // it returns is called, nothing is left running.
