@@ -92,7 +92,7 @@ func Run(ctx context.Context, c Config) error {
 	if h.inlet, err = newInlet(h.own); err != nil {
 		return &cli.Failure{Doing: "open " + filepath.Join(h.own, svdir.Events), Err: err}
 	}
-	defer func() { _ = h.inlet.Close() }() // closing twice is no harm
+	defer func() { _ = h.inlet.Close() }() // it was only read
 	unlock, err := h.lock()
 	if err != nil {
 		return err
@@ -190,15 +190,14 @@ func (h *Hub) serveAll(ctx context.Context, c Config) error {
 	}
 
 	<-ctx.Done()
-	_ = h.inlet.file.Close() // ends pump
-	_ = events.Close()
-	_ = requests.Close()
+	err = h.inlet.end()
+	err = errors.Join(err, events.Close(), requests.Close())
 	parts.Wait()
 	h.dismiss(stopCommands)
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
 	}
-	return nil
+	return err
 }
 
 // shut removes a socket.
@@ -231,36 +230,65 @@ func (h *Hub) dismiss(stopCommands func()) {
 	h.serving.Wait()
 }
 
-// pump takes events from the FIFO to the journal and the ring until the FIFO is closed.
+// pump takes events from the FIFO to the journal and the ring until it is told to end; then it takes
+// what is still there, since without svscan and its supervises the FIFO holds nothing.
 func (h *Hub) pump() error {
 	for {
-		h.batch.reset()
-		err := h.inlet.take(h.intake.due(), func(text []byte, cut bool) {
-			now := time.Now()
-			if cut {
-				h.intake.skip()
-				return
+		err := h.inlet.take(h.intake.due(), h.keep)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if h.inlet.ending.Load() {
+				break
 			}
-			h.intake.lines(&h.batch, text, now)
-			h.keep(now)
-		})
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
 			now := time.Now()
 			h.intake.tell(&h.batch, now)
-			h.keep(now)
-		case errors.Is(err, os.ErrClosed):
-			return nil
-		case err != nil:
-			return &cli.Failure{Doing: "read " + h.inlet.file.Name(), Err: err}
+			h.write(now)
+			err = nil
 		}
-		h.ring.append(&h.batch)
-		h.mend()
+		if err != nil {
+			return h.unread(err)
+		}
+		h.publish()
 	}
+	for range maxRest {
+		more, err := h.inlet.rest(h.keep)
+		if err != nil {
+			return h.unread(err)
+		}
+		h.publish()
+		if !more {
+			break
+		}
+	}
+	return nil
 }
 
-// keep appends the batch to the journal.
-func (h *Hub) keep(now time.Time) {
+// maxRest bounds how often a hub that ends looks for more, where the writers never pause.
+const maxRest = 4
+
+func (h *Hub) unread(err error) error {
+	return &cli.Failure{Doing: "read " + h.inlet.file.Name(), Err: err}
+}
+
+// keep numbers the events of text and appends them to the journal.
+func (h *Hub) keep(text []byte, cut bool) {
+	if cut {
+		h.intake.skip()
+		return
+	}
+	now := time.Now()
+	h.intake.lines(&h.batch, text, now)
+	h.write(now)
+}
+
+// publish tells what has been kept.
+func (h *Hub) publish() {
+	h.ring.append(&h.batch)
+	h.batch.reset()
+	h.mend()
+}
+
+// write appends the batch to the journal.
+func (h *Hub) write(now time.Time) {
 	if h.journal.file == nil {
 		return
 	}

@@ -491,3 +491,23 @@ func TestJournalThatCannotBe(t *testing.T) {
 		t.Errorf("it said %q", p.said())
 	}
 }
+
+// What was written before the hub is told to end is kept.
+func TestEndingHubTakesTheRest(t *testing.T) {
+	p := newPlace(t)
+	p.run(p.config())()
+	p.hold(func() {
+		var text string
+		for n := range 300 {
+			text += at("web", "up", n+1, n)
+		}
+		p.write(text)
+		p.run(p.config())()
+	})
+	p.run(p.config())
+	c := p.ask(svdir.EventsSocket, `{"after":0,"follow":false}`)
+	for range 300 {
+		c.is(event.Up)
+	}
+	c.ends()
+}

@@ -40,26 +40,55 @@ func whole(b []byte) (n int, cut bool) {
 }
 
 // take waits for lines, hands them to keep, and only then takes them out of the FIFO. What keep is
-// given has whole lines, or is cut: the beginning of a line that is too long.
+// given has whole lines, or is cut: the beginning of a line that is too long. The error is
+// os.ErrDeadlineExceeded at the deadline, if that is not zero, and from the call of end on.
 func (in *inlet) take(deadline time.Time, keep func(text []byte, cut bool)) error {
 	if err := in.file.SetReadDeadline(deadline); err != nil {
 		return err
 	}
-	var n int
-	var cut bool
-	var failed error
-	err := in.raw.Read(func(fd uintptr) bool {
-		var got []byte
-		got, failed = in.peek(int(fd))
-		n, cut = whole(got)
-		return n > 0 || failed != nil
-	})
-	if err == nil {
-		err = failed
+	if in.ending.Load() {
+		return os.ErrDeadlineExceeded
 	}
-	if err != nil {
+	var h head
+	if err := in.raw.Read(func(fd uintptr) bool { return h.look(in, fd) }); err != nil {
 		return err
 	}
-	keep(in.buf[:n], cut)
-	return in.consume(n)
+	return in.keep(h, keep)
+}
+
+// rest does as take with what the FIFO holds now, and reports whether there was something.
+func (in *inlet) rest(keep func(text []byte, cut bool)) (bool, error) {
+	var h head
+	if err := in.raw.Control(func(fd uintptr) { h.look(in, fd) }); err != nil {
+		return false, err
+	}
+	return h.n > 0, in.keep(h, keep)
+}
+
+// end ends take, now and for good.
+func (in *inlet) end() error {
+	in.ending.Store(true)
+	return in.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+// A head is what is to be taken next.
+type head struct {
+	n   int // bytes
+	cut bool
+	err error
+}
+
+func (h *head) look(in *inlet, fd uintptr) (there bool) {
+	var got []byte
+	got, h.err = in.peek(int(fd))
+	h.n, h.cut = whole(got)
+	return h.n > 0 || h.err != nil
+}
+
+func (in *inlet) keep(h head, keep func(text []byte, cut bool)) error {
+	if h.err != nil || h.n == 0 {
+		return h.err
+	}
+	keep(in.buf[:h.n], h.cut)
+	return in.consume(h.n)
 }

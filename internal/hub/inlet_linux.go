@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,11 +16,12 @@ import (
 // tee(2) into one of our own: killed before the lines are in the journal, we leave them where they
 // are.
 type inlet struct {
-	file *os.File
-	raw  syscall.RawConn
-	hold int
-	copy [2]int
-	buf  []byte
+	file   *os.File
+	raw    syscall.RawConn
+	ending atomic.Bool
+	hold   int
+	copy   [2]int
+	buf    []byte
 }
 
 func newInlet(own string) (*inlet, error) {

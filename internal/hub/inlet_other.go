@@ -5,6 +5,7 @@ package hub
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,11 +14,12 @@ import (
 // An inlet is the events FIFO. Without tee(2) what is read is gone from it: a hub that is killed
 // loses what it has not yet written to its journal, and the next one counts that as holes.
 type inlet struct {
-	file *os.File
-	raw  syscall.RawConn
-	hold int
-	buf  []byte
-	have int // bytes of buf that were read
+	file   *os.File
+	raw    syscall.RawConn
+	ending atomic.Bool
+	hold   int
+	buf    []byte
+	have   int // bytes of buf that were read
 }
 
 func newInlet(own string) (*inlet, error) {
