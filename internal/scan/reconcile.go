@@ -74,6 +74,15 @@ func (s *scanner) look() {
 	s.first = false
 }
 
+func (s *scanner) isAnyGrowing() bool {
+	for _, v := range s.services {
+		if !v.settled {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *scanner) isSettled(id ID) bool {
 	v := s.services[id]
 	return v != nil && v.settled
@@ -86,7 +95,13 @@ func (s *scanner) lookAtDirty() {
 		names[v.name] = id
 	}
 	var found []Found
-	for name := range s.dirty {
+	now := s.clock()
+	for name, touched := range s.dirty {
+		if v := s.services[names[name]]; v != nil && touched && !v.settled && v.settle.Busy(now) {
+			v.settle = v.settle.Touch(now)
+			s.complainNew(restless(v, now), false)
+			continue
+		}
 		f, ok := lookAt(name, s.isSettled)
 		id, known := names[name]
 		other := s.services[f.ID]
@@ -109,6 +124,7 @@ func (s *scanner) lookAtAll() {
 			s.print.Print("info: changes in the scan directory are seen at once again")
 		}
 	}
+	s.watch.short = s.watch.short && s.isAnyGrowing()
 	s.nextLook = s.clock() + s.watch.rescan()
 	if s.isRemoved() {
 		s.print.Print("warning: scan directory " + s.path + " was removed: bringing everything down")
@@ -172,6 +188,10 @@ func (s *scanner) apply(found []Found, whole bool) {
 	for _, v := range s.services {
 		s.dismissRetired(v)
 	}
+	s.complainNew(complaints, whole)
+}
+
+func (s *scanner) complainNew(complaints []Complain, whole bool) {
 	for _, c := range s.said.New(complaints, whole) {
 		s.complain(c)
 	}
@@ -202,7 +222,7 @@ func (s *scanner) rename(v *service, to string) {
 func (s *scanner) addWatch(v *service) {
 	if err := s.watch.add(v.name); err != nil {
 		s.sayOnce("unable to watch " + v.name + ": " + cli.Cause(err) + "; looking at everything every second")
-		s.watch.blind = cli.Cause(err)
+		s.watch.short = true
 		s.nextLook = min(s.nextLook, s.clock()+fastRescan)
 	}
 }
@@ -249,10 +269,16 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 		return complainOfRun(f)
 	case v.settle.Stale:
 		return complainOfRun(f)
-	case v.settle.Restless(s.clock()):
-		return []Complain{{Name: f.Name, Reason: "changes all the time; it is started when it is quiet for 10 ms"}}
 	}
-	return nil
+	return restless(v, s.clock())
+}
+
+// restless says why a directory that never comes to rest is not started.
+func restless(v *service, now time.Duration) []Complain {
+	if !v.settle.Restless(now) {
+		return nil
+	}
+	return []Complain{{Name: v.name, Reason: "changes all the time; it is started when it is quiet for 10 ms"}}
 }
 
 // complainOfRun says what is wrong with a program that was probably meant to run.

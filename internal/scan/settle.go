@@ -44,6 +44,16 @@ func FirstSight(s Shape, wall time.Time, now time.Duration) Settle {
 // is not started.
 func (s Settle) Restless(now time.Duration) bool { return !s.Quiet && now-s.Since >= maxRestless }
 
+// Busy reports that the directory has changed for so long that it is not looked at for each change
+// any more: others may write there all day.
+func (s Settle) Busy(now time.Duration) bool { return !s.Quiet && now-s.Since >= patience }
+
+// Touch puts off the next look at it.
+func (s Settle) Touch(now time.Duration) Settle {
+	s.Due = now + quietTime
+	return s
+}
+
 // Look judges it again. Touched says that the kernel told of a change since the last look.
 func (s Settle) Look(shape Shape, touched bool, now time.Duration) Settle {
 	switch {

@@ -64,8 +64,11 @@ func TestRestless(t *testing.T) {
 		}
 		s = s.Look(Shape{}, true, now)
 	}
-	if !s.Restless(maxRestless) {
+	if !s.Restless(maxRestless) || !s.Busy(maxRestless) {
 		t.Error("not restless after all")
+	}
+	if s = s.Touch(maxRestless); s.Due != maxRestless+quietTime {
+		t.Errorf("not put off: %+v", s)
 	}
 	if s = s.Look(Shape{}, false, maxRestless+quietTime); s.Restless(2 * maxRestless) {
 		t.Error("restless when it is quiet")

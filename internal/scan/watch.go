@@ -26,6 +26,7 @@ const (
 type watch struct {
 	w     *fsnotify.Watcher // nil if there is none
 	blind string
+	short bool // there were not enough watches for all that grows
 }
 
 // openWatch watches the scan directory, which is the working directory.
@@ -126,7 +127,7 @@ func isMovedIn(e fsnotify.Event) bool {
 
 // rescan is the time between two looks at everything.
 func (w *watch) rescan() time.Duration {
-	if w.blind != "" {
+	if w.blind != "" || w.short {
 		return fastRescan
 	}
 	return slowRescan
