@@ -149,8 +149,14 @@ func TestWhole(t *testing.T) {
 		n    int
 		cut  bool
 	}{
-		{"", 0, false}, {"a", 0, false}, {"a\n", 2, false}, {"a\nb", 2, false}, {"a\nb\n", 4, false},
-		{long, len(long), true}, {long + "\n", len(long) + 1, false}, {"a\n" + long, 2, false},
+		{"", 0, false},
+		{"a", 0, false},
+		{"a\n", 2, false},
+		{"a\nb", 2, false},
+		{"a\nb\n", 4, false},
+		{long, len(long), true},
+		{long + "\n", len(long) + 1, false},
+		{"a\n" + long, 2, false},
 	} {
 		if n, cut := whole([]byte(c.text)); n != c.n || cut != c.cut {
 			t.Errorf("%.10q: %d %v, want %d %v", c.text, n, cut, c.n, c.cut)

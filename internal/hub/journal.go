@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -117,9 +118,7 @@ func cutHeader(segment []byte) (header, []byte) {
 // nobody knows what the newest event was.
 func (r *recovered) replay(h header, lines []byte) bool {
 	in := intake{counts: r.counts}
-	for source, c := range h.N {
-		in.counts[source] = c
-	}
+	maps.Copy(in.counts, h.N)
 	if r.seq == 0 {
 		r.seq, r.ring = h.Seq, newRing(r.ring.limit, h.Seq)
 	}
