@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WriteFile puts a file of a directory in place: it writes NAME.new beside it and renames that. dir
+// WriteFile puts a file of a directory in place: it writes NAME.new beside it and renames that, so
+// that whoever opens NAME has the old content or the new. dir
 // is an open directory. A link planted at NAME.new is not followed.
 func WriteFile(dir int, name string, content []byte, mode uint32) error {
 	fresh := name + ".new"
@@ -25,7 +26,7 @@ func WriteFile(dir int, name string, content []byte, mode uint32) error {
 		err = errClose
 	}
 	if err == nil {
-		err = unix.Renameat(dir, fresh, dir, name)
+		err = replace(dir, fresh, name)
 	}
 	if err != nil {
 		return &os.PathError{Op: "write", Path: name, Err: err}

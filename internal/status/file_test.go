@@ -1,0 +1,101 @@
+package status
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// open returns a descriptor of an empty directory, and its path.
+func open(t *testing.T) (fd int, path string) {
+	t.Helper()
+	path = t.TempDir()
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Close(fd); err != nil {
+			t.Error(err)
+		}
+	})
+	return fd, path
+}
+
+func TestWriteFile(t *testing.T) {
+	dir, path := open(t)
+	for _, content := range []string{"a first one", "another, longer one", ""} {
+		if err := WriteFile(dir, "state", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadFile(dir, "state", 100); err != nil || string(got) != content {
+			t.Errorf("got %q, %v, not %q", got, err, content)
+		}
+		if got := entries(t, path); !slices.Equal(got, []string{"state"}) {
+			t.Errorf("the directory has %q, not state alone", got)
+		}
+	}
+}
+
+// A client that has opened a file reads what it was then, whatever becomes of the name.
+func TestWriteFileKeepsWhatIsOpen(t *testing.T) {
+	dir, path := open(t)
+	if err := WriteFile(dir, "status", []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(path, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"new", "newer"} {
+		if err := WriteFile(dir, "status", []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := make([]byte, 10)
+	n, err := f.Read(b)
+	if err != nil || string(b[:n]) != "old" {
+		t.Errorf("read %q, %v, not what was there at the opening", b[:n], err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A fresh file that a supervise left when it was killed is no obstacle; a link is not followed.
+func TestWriteFileOverLeftovers(t *testing.T) {
+	dir, path := open(t)
+	if err := os.WriteFile(filepath.Join(path, "pid.new"), []byte("of somebody who was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(dir, "pid", []byte("42\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadFile(dir, "pid", 100); err != nil || string(got) != "42\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := os.Symlink("elsewhere", filepath.Join(path, "stat.new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(dir, "stat", []byte("run\n"), 0o644); err == nil {
+		t.Error("a link in the place of the fresh file was followed")
+	}
+	if got := entries(t, path); slices.Contains(got, "elsewhere") || slices.Contains(got, "stat") {
+		t.Errorf("the directory has %q", got)
+	}
+}
+
+func entries(t *testing.T, path string) (names []string) {
+	t.Helper()
+	found, err := os.ReadDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range found {
+		names = append(names, e.Name())
+	}
+	return names
+}
