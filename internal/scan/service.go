@@ -1,12 +1,15 @@
 package scan
 
 import (
+	"errors"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/fifo"
+	"vigil/internal/process"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
@@ -26,7 +29,7 @@ type service struct {
 	log     *post // nil without a logger
 	logID   ID
 	retired []*post // loggers that are not its log any more, but are still written to
-	starts  uint64  // of its run, when the last of them was retired
+	starts  uint64  // of its run, when the last of them was retired; 0 if that is not known
 }
 
 // posts are all that has to do with the service; main is the first.
@@ -85,7 +88,9 @@ func (s *scanner) startLog(v *service, log ID) {
 // retire keeps a logger whose directory is gone or replaced until the service has started anew and
 // does not write to it any more.
 func (s *scanner) retire(v *service) {
-	v.starts, _ = v.readStarts() // without it the logger is kept as long as the service
+	if state, err := v.main.readState(); err == nil {
+		v.starts = state.Starts
+	}
 	v.retired = append(v.retired, v.log)
 	v.log.retired = true
 	if v.log.phase == phaseWaiting || v.log.phase == phaseStopped {
@@ -99,22 +104,11 @@ func (s *scanner) dismissRetired(v *service) {
 	if len(v.retired) == 0 {
 		return
 	}
-	if starts, ok := v.readStarts(); ok && starts != v.starts {
+	if state, err := v.main.readState(); err == nil && v.starts != 0 && state.Starts != v.starts {
 		for _, p := range v.retired {
 			s.dismiss(p)
 		}
 	}
-}
-
-// readStarts returns how often the service has been started.
-func (v *service) readStarts() (uint64, bool) {
-	dir, name := v.main.inPin(svdir.Supervise + "/" + svdir.StateFile)
-	line, err := status.ReadFile(dir, name, maxStateFile)
-	if err != nil {
-		return 0, false
-	}
-	r, err := event.Decode(line)
-	return r.Starts, err == nil
 }
 
 // forgetRetired drops the loggers that have ended.
@@ -169,13 +163,51 @@ func (s *scanner) dismiss(p *post) {
 	s.giveUp(p)
 }
 
-// giveUp ends the wait for a supervise that died while it had to bring its service down, and
-// whose directory is gone: there is no place to start another.
+// maxLeaveDelay is the delay before the next start of a supervise at which it is given up when it
+// has to bring its service down.
+const maxLeaveDelay = 4 * time.Second
+
+// giveUp ends the restarts of a supervise that died while it had to bring its service down: if
+// there is nothing to be brought down, no place to start another, or no hope that one succeeds.
 func (s *scanner) giveUp(p *post) {
-	if p.leaving && p.phase == phaseWaiting && !p.isThere() {
-		s.print.Print("warning: " + p.dir() + " is gone and its supervise too: what it ran may still be running")
-		p.phase = phaseEmpty
+	if !p.leaving || p.phase != phaseWaiting {
+		return
 	}
+	switch {
+	case !p.isThere():
+		s.print.Print("warning: " + p.dir() + " is gone and its supervise too: what it ran may still be running")
+	case !p.isRunning():
+	case p.restart.Delay > maxLeaveDelay:
+		s.print.Print("warning: no supervise can be started for " + p.dir() + ": what it runs is left running")
+	default:
+		return
+	}
+	p.phase = phaseEmpty
+}
+
+// isRunning reports that a program of the service lives, by the record that its supervise left.
+func (p *post) isRunning() bool {
+	r, err := p.readState()
+	if err != nil || r.PID == 0 {
+		return false
+	}
+	h, err := process.Open(r.PID, r.Start)
+	if err != nil {
+		return !errors.Is(err, process.ErrGone) && unix.Kill(r.PID, 0) == nil
+	}
+	_ = h.Close() // it was only to be asked
+	boot, err := process.BootID()
+	return err != nil || r.Boot == boot
+}
+
+// readState reads the record that the supervise keeps.
+func (p *post) readState() (event.Record, error) {
+	dir, name := p.inPin(svdir.Supervise + "/" + svdir.StateFile)
+	line, err := status.ReadFile(dir, name, maxStateFile)
+	if err != nil {
+		return event.Record{}, err
+	}
+	return event.Decode(line)
 }
 
 // isThere reports that the directory has still its name.

@@ -96,6 +96,21 @@ func TestKilledSuperviseIsStartedAgain(t *testing.T) {
 	}
 }
 
+func TestBrokenSuperviseDoesNotHoldUpTheEnd(t *testing.T) {
+	w := newWorld(t)
+	w.env = []string{"SCAN_TEST_BROKEN=1"}
+	w.make("web", "log/run")
+	w.start()
+	w.expect("added web", "added web/log")
+	for range 3 {
+		if r := w.next(); r.Event != event.SuperviseDied || r.Exit.Code != 111 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	w.signal(syscall.SIGTERM)
+	w.check(w.wait())
+}
+
 func TestNextSvscanFindsWhatRuns(t *testing.T) {
 	w := newWorld(t)
 	w.make("web", "log/run")
