@@ -57,7 +57,7 @@ func (t *step) commanded(c Commanded) {
 // tellCommand tells of a command before what it led to, but after the signals that it sent: what
 // is told has been done.
 func (t *step) tellCommand(entry control.Entry, why string) {
-	tell := t.telling(event.Record{Event: event.Command, Command: entry.Word, Why: why})
+	tell := Tell{t.event(event.Record{Event: event.Command, Command: entry.Word, Why: why})}
 	first := slices.IndexFunc(t.actions, func(a Action) bool {
 		_, isTell := a.(Tell)
 		return isTell
@@ -65,7 +65,7 @@ func (t *step) tellCommand(entry control.Entry, why string) {
 	if first < 0 {
 		first = len(t.actions)
 	}
-	t.actions = slices.Insert(t.actions, first, Action(tell))
+	t.actions = slices.Insert[[]Action, Action](t.actions, first, tell)
 }
 
 func (t *step) up(want Want) {
@@ -76,7 +76,7 @@ func (t *step) up(want Want) {
 		return
 	}
 	t.Want = want
-	t.Delay, t.Deaths = minDelay, 0
+	t.Delay, t.Deaths, t.ForGood = minDelay, 0, false
 	if t.Role != NoRole || t.Phase == event.PhaseStarting || t.Phase == event.PhaseFinishing {
 		return
 	}
@@ -97,7 +97,7 @@ func (t *step) down() {
 // goDown stops run, or cancels what would start it.
 func (t *step) goDown(c control.Command) {
 	t.Want = WantDown
-	t.Delay, t.Deaths = minDelay, 0
+	t.Delay, t.Deaths, t.ForGood = minDelay, 0, false
 	switch {
 	case t.Role == Run || t.Phase == event.PhaseStarting:
 		t.stop(c)
@@ -131,6 +131,7 @@ func (t *step) hungUp() {
 	if t.Logger {
 		t.EOFAt = t.after(t.set.TimeoutFinish)
 	}
+	t.tell(event.Record{Event: event.Command, Command: control.Exit.String(), Why: "shutdown"})
 	t.exit()
 }
 

@@ -30,6 +30,7 @@ func FuzzStep(f *testing.F) {
 		w := &fuzzWorld{t: t, set: settings.Default(), now: time.Hour, alive: map[int]Role{}}
 		w.set.Finish = world&1 != 0
 		w.set.Reload = world&2 != 0
+		w.set.Leftover = settings.Remains(world >> 6 % 3)
 		if world&4 != 0 {
 			w.set.Control = "tdupck"
 		}
@@ -37,7 +38,7 @@ func FuzzStep(f *testing.F) {
 			w.set.TimeoutKill = 3 * time.Second
 		}
 		w.state.Runit, w.state.Logger = world&16 != 0, world&32 != 0
-		w.step(Began{Down: world&64 != 0})
+		w.step(Began{Down: world&1 != 0})
 		for i, b := range script {
 			if w.gone {
 				return
@@ -63,11 +64,21 @@ func (w *fuzzWorld) input(b, code byte) {
 		w.step(Ticked{})
 	case '^':
 		w.step(HungUp{})
+	case '?':
+		w.step(Died{PID: 1 << 20, Leftover: w.leftover(code)})
 	case '~':
 		w.step(Noticed{File: "x", Reason: "y"})
 	default:
 		w.step(Commanded{Command: control.Command(b)})
 	}
+}
+
+// leftover is what the fuzzer says that run's helpers left.
+func (w *fuzzWorld) leftover(code byte) Leftover {
+	if code&8 == 0 {
+		return Leftover{}
+	}
+	return Leftover{PIDs: []int{1 << 20}, Group: code&16 != 0}
 }
 
 // kill lets a process of one of the roles die.
@@ -81,7 +92,7 @@ func (w *fuzzWorld) kill(a, b Role, code byte) {
 		if role == Finish && code%3 == 0 {
 			exit.Code = exitForGood
 		}
-		w.step(Died{PID: pid, Exit: exit})
+		w.step(Died{PID: pid, Exit: exit, Leftover: w.leftover(code)})
 		return
 	}
 }
@@ -122,9 +133,13 @@ func (w *fuzzWorld) act(a Action) {
 		if !ok {
 			w.t.Fatal("releases nobody")
 		}
+		if a.Record.Event != "" {
+			w.act(Tell{a.Record})
+		}
 		w.queue = append(w.queue, Ran{Role: role})
 	case Signal:
-		if _, ok := w.alive[a.PID]; !ok || a.Signal == "" {
+		left := w.state.Leftover.Group && a.PID == w.state.RunPID
+		if _, ok := w.alive[a.PID]; !ok && !left || a.Signal == "" {
 			w.t.Fatalf("signals nobody: %+v", a)
 		}
 	case Tell:

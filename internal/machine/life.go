@@ -59,7 +59,12 @@ func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
 	}
-	t.Phase, t.NextAt = event.PhaseStarting, 0
+	if t.NextAt = 0; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
+		t.Phase = event.PhaseWaiting
+		t.tell(event.Record{Event: event.Waiting, PIDs: t.Leftover.PIDs, Why: settings.Leftover})
+		return
+	}
+	t.Phase = event.PhaseStarting
 	t.StartedAt = t.at.Mono
 	t.do(Spawn{Role: Run, Program: "./" + svdir.Run})
 }
@@ -71,7 +76,9 @@ func (t *step) staged(s Staged) {
 		t.RunPID = s.PID
 		t.Starts++
 		t.Asked, t.Sent, t.Why = false, "", ""
-		t.tell(event.Record{Event: event.Starting})
+		t.Since = t.at.Wall
+		t.do(Release{s.PID, t.event(event.Record{Event: event.Starting})})
+		return
 	case Finish:
 		t.Role, t.PID, t.Start, t.Released = Finish, s.PID, s.Start, false
 		t.FinishAt = t.after(t.set.TimeoutFinish)
@@ -81,7 +88,7 @@ func (t *step) staged(s Staged) {
 		t.ScriptAt = t.after(t.set.TimeoutFinish)
 	case NoRole:
 	}
-	t.do(Release{s.PID})
+	t.do(Release{PID: s.PID})
 }
 
 func (t *step) ran(r Ran) {
@@ -89,7 +96,6 @@ func (t *step) ran(r Ran) {
 		return
 	}
 	t.Released = true
-	t.Since = t.at.Wall
 	if t.Phase == event.PhaseStarting {
 		t.Phase = event.PhaseUp
 		t.ReadyAt = t.after(readyAfter)
@@ -132,7 +138,7 @@ func (t *step) died(d Died) {
 	case d.PID == t.ScriptPID && d.PID != 0:
 		t.scriptDone(d.Exit.OK())
 	case d.PID != t.PID || d.PID == 0:
-		// A stranger: somebody's orphan.
+		t.helperDied(d)
 	case t.Role == Run && !t.Released:
 		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
 		t.Phase, t.Asked = event.PhaseDown, true
@@ -143,6 +149,7 @@ func (t *step) died(d Died) {
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Finished, PID: d.PID, Exit: d.Exit})
+		t.Leftover = d.Leftover
 		t.settle(d.Exit.Ended && !d.Exit.Unknown && d.Exit.Signal == "" && d.Exit.Code == exitForGood)
 	}
 }
@@ -160,7 +167,7 @@ func (t *step) runDied(d Died) {
 		t.Deaths++
 	}
 	t.forget()
-	t.Since = t.at.Wall
+	t.Since, t.Leftover = t.at.Wall, d.Leftover
 	t.do(Tally{d.Exit})
 	exited := event.Record{
 		Event: event.Exited, PID: d.PID, Exit: d.Exit, Why: t.Why, Lived: t.Lived, Deaths: t.Deaths,
@@ -168,7 +175,7 @@ func (t *step) runDied(d Died) {
 	if t.set.Finish {
 		t.Phase = event.PhaseFinishing
 		t.tell(exited)
-		t.leftover(d.Leftover)
+		t.tellLeftover()
 		t.do(Notify{"d"}, Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
 		return
 	}
@@ -177,15 +184,43 @@ func (t *step) runDied(d Died) {
 		t.Phase, exited.Next = event.PhaseBackoff, wait
 	}
 	t.tell(exited)
-	t.leftover(d.Leftover)
+	t.tellLeftover()
 	t.do(Notify{"d"})
 	t.settle(false)
 }
 
-func (t *step) leftover(pids []int) {
-	if len(pids) > 0 {
-		t.tell(event.Record{Event: event.Leftover, PIDs: pids})
+func (t *step) tellLeftover() {
+	if len(t.Leftover.PIDs) > 0 {
+		t.tell(event.Record{Event: event.Leftover, PIDs: t.Leftover.PIDs})
 	}
+}
+
+// helperDied is the death of a process that run has left behind.
+func (t *step) helperDied(d Died) {
+	t.Leftover = d.Leftover
+	switch {
+	case t.Clearing:
+		t.settle(t.ForGood)
+	case t.Phase == event.PhaseWaiting && len(t.Leftover.PIDs) == 0:
+		t.Phase = event.PhaseDown
+		t.start()
+	}
+}
+
+// clear kills what is left of run's process group, and reports that there is something to wait for.
+func (t *step) clear(forGood bool) bool {
+	first := !t.Clearing
+	t.Clearing = t.set.Leftover == settings.Kill && t.Leftover.Group
+	t.ForGood = forGood && t.Clearing
+	if !t.Clearing {
+		return false
+	}
+	t.Phase = event.PhaseFinishing
+	t.do(Signal{t.RunPID, "KILL", settings.Group})
+	if first {
+		t.tell(event.Record{Event: event.Killed, PIDs: t.Leftover.PIDs, Signal: "KILL", Why: settings.Leftover})
+	}
+	return true
 }
 
 // reason says why run died.
@@ -226,6 +261,9 @@ func (t *step) wait() (wait time.Duration) {
 
 // settle goes on after the death of run and the end of finish.
 func (t *step) settle(forGood bool) {
+	if t.clear(forGood) {
+		return
+	}
 	notify := "D"
 	switch {
 	case t.Leaving:

@@ -116,6 +116,9 @@ type State struct {
 	StartedAt  time.Duration
 	Delay      time.Duration
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
+	Leftover   Leftover
+	Clearing   bool // finish is over, and what is left of the process group is being killed
+	ForGood    bool // finish said: never again
 
 	Job       Job // the script that runs, or is being started
 	ScriptPID int
@@ -129,6 +132,12 @@ type State struct {
 	FinishAt time.Duration // KILL to finish
 	ScriptAt time.Duration // KILL to the script
 	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
+}
+
+// Leftover is what still lives of run's helpers when run is dead.
+type Leftover struct {
+	PIDs  []int
+	Group bool // some of them are in run's process group
 }
 
 // An Input is one thing that happened, when, and the settings in force then.
@@ -179,7 +188,7 @@ type (
 	Died struct {
 		PID      int
 		Exit     event.Exit
-		Leftover []int // of a run: what still lives of its helpers
+		Leftover Leftover // after it
 	}
 	// Noticed says that a file cannot be used as it is.
 	Noticed struct{ File, Reason string }
@@ -219,8 +228,12 @@ type (
 		Program string
 		Args    []string
 	}
-	// Release lets a stage become its program; Ran or NotRun answers.
-	Release struct{ PID int }
+	// Release lets a stage become its program; Ran or NotRun answers. The state, with the event in
+	// it, is on disk before; the rest of what Tell does comes after, while the program starts.
+	Release struct {
+		PID    int
+		Record event.Record // no event: the state is on disk already
+	}
 	// Signal sends a signal.
 	Signal struct {
 		PID    int
@@ -288,14 +301,26 @@ func (s State) Step(in Input) (State, []Action) {
 	case Ticked:
 		t.ticked()
 	}
+	t.number()
+	return t.State, t.actions
+}
+
+// number counts the events among the actions.
+func (t *step) number() {
 	for i, a := range t.actions {
-		if tell, ok := a.(Tell); ok {
+		switch a := a.(type) { //nolint:gochecksumtype // the others tell nothing
+		case Tell:
 			t.N++
-			tell.Record.N = t.N
-			t.actions[i] = tell
+			a.Record.N = t.N
+			t.actions[i] = a
+		case Release:
+			if a.Record.Event != "" {
+				t.N++
+				a.Record.N = t.N
+				t.actions[i] = a
+			}
 		}
 	}
-	return t.State, t.actions
 }
 
 // Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
@@ -312,17 +337,18 @@ func (s State) Deadline() time.Duration {
 // do adds actions.
 func (t *step) do(actions ...Action) { t.actions = append(t.actions, actions...) }
 
-// tell adds an event with the fields that every event has; Step numbers it.
-func (t *step) tell(r event.Record) { t.do(t.telling(r)) }
+// tell adds an event; Step numbers it.
+func (t *step) tell(r event.Record) { t.do(Tell{t.event(r)}) }
 
-func (t *step) telling(r event.Record) Tell {
+// event adds to a record what every event has.
+func (t *step) event(r event.Record) event.Record {
 	r.State = t.Phase
 	r.Ready = t.Ready
 	r.Paused = t.Paused
 	if r.PID == 0 {
 		r.PID = t.PID
 	}
-	return Tell{r}
+	return r
 }
 
 // due reports that the deadline has come, and clears it.

@@ -81,7 +81,7 @@ func (s State) Status() status.Record {
 		ReadySince: s.ReadySince, Wait: waitStatus(s.Exit), Ready: s.Ready,
 	}
 	switch {
-	case s.Role == Run && s.Released:
+	case s.Role == Run:
 		r.Phase = status.Run
 	case s.Phase == event.PhaseFinishing:
 		r.Phase = status.Finish

@@ -103,7 +103,11 @@ func (p *player) input(words []string) {
 		p.answer(words[0], map[string]Role{"run": Run, "finish": Finish, "script": Script}[arg(1)])
 	case "died":
 		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "stranger": 7}[arg(1)]
-		p.step(Died{PID: pid, Exit: parseExit(arg(2))})
+		left := Leftover{Group: arg(3) == "group"}
+		if arg(3) != "" {
+			left.PIDs = []int{7}
+		}
+		p.step(Died{PID: pid, Exit: parseExit(arg(2)), Leftover: left})
 	default:
 		p.t.Fatalf("unknown input %q", words)
 	}
@@ -121,6 +125,8 @@ func (p *player) world(words []string) {
 			p.set.Finish = true
 		case "reload":
 			p.set.Reload = true
+		case "leftover":
+			p.set.Leftover = map[string]settings.Remains{"wait": settings.Wait, "kill": settings.Kill}[value]
 		case "control":
 			p.set.Control = value
 		case "runit":
@@ -240,6 +246,9 @@ func describe(a Action) string {
 	case Spawn:
 		return fmt.Sprint("spawn ", a.Program, " ", strings.Join(a.Args, " "))
 	case Release:
+		if a.Record.Event != "" {
+			return fmt.Sprint("release ", a.PID, " ", describe(Tell{a.Record}))
+		}
 		return fmt.Sprint("release ", a.PID)
 	case Signal:
 		return fmt.Sprint("signal ", a.PID, " ", a.Signal, []string{"", " group", " tree"}[a.Scope])

@@ -13,6 +13,7 @@ import (
 var (
 	ErrDuration = errors.New("not a duration like 250ms, 5s, 2m, 1h or 3d")
 	ErrSignal   = errors.New("not a signal's name or number")
+	ErrRemains  = errors.New("not keep, wait or kill")
 	ErrStages   = errors.New("not [-|*]SIG [DELAY [-|*]SIG]…")
 )
 
@@ -63,6 +64,18 @@ func parseSignal(text string) (control.Signal, error) {
 		return "", ErrSignal
 	}
 	return sig, nil
+}
+
+func parseRemains(text string) (Remains, error) {
+	switch text {
+	case "keep":
+		return Keep, nil
+	case "wait":
+		return Wait, nil
+	case "kill":
+		return Kill, nil
+	}
+	return Keep, ErrRemains
 }
 
 // parseStages reads `[-|*]SIG [DELAY [-|*]SIG]…`.

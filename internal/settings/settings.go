@@ -26,6 +26,7 @@ const (
 	TimeoutKill   = "timeout-kill"
 	TimeoutFinish = "timeout-finish"
 	ReloadSignal  = "reload-signal"
+	Leftover      = "leftover"
 )
 
 // A Problem is a file that is not used, and why.
@@ -40,6 +41,7 @@ type Settings struct {
 	TimeoutKill   time.Duration  // from the first of them to a KILL; 0 is never
 	TimeoutFinish time.Duration  // for finish, and for control programs; 0 is for ever
 	ReloadSignal  control.Signal // what a reload sends
+	Leftover      Remains        // what becomes of run's helpers that outlive it
 
 	Finish  bool   // there is a program finish
 	Reload  bool   // there is a program reload
@@ -54,6 +56,16 @@ const (
 	Process Scope = iota // run itself
 	Group                // its process group
 	Tree                 // every descendant
+)
+
+// Remains says what becomes of run's helpers that outlive it.
+type Remains byte
+
+// The ways to treat them.
+const (
+	Keep Remains = iota // they live on
+	Wait                // the next start waits until they are gone
+	Kill                // KILL to run's process group after finish
 )
 
 // A Stage is one signal of a stop.
@@ -82,23 +94,28 @@ type file struct {
 var files = []file{
 	{
 		DownSignal,
-		func(s *Settings, line string) (err error) { return set(&s.DownSignal, line, parseStages) },
+		func(s *Settings, line string) error { return set(&s.DownSignal, line, parseStages) },
 		func(s, def *Settings) { s.DownSignal = def.DownSignal },
 	},
 	{
 		TimeoutKill,
-		func(s *Settings, line string) (err error) { return set(&s.TimeoutKill, line, ParseMilliseconds) },
+		func(s *Settings, line string) error { return set(&s.TimeoutKill, line, ParseMilliseconds) },
 		func(s, def *Settings) { s.TimeoutKill = def.TimeoutKill },
 	},
 	{
 		TimeoutFinish,
-		func(s *Settings, line string) (err error) { return set(&s.TimeoutFinish, line, ParseMilliseconds) },
+		func(s *Settings, line string) error { return set(&s.TimeoutFinish, line, ParseMilliseconds) },
 		func(s, def *Settings) { s.TimeoutFinish = def.TimeoutFinish },
 	},
 	{
 		ReloadSignal,
-		func(s *Settings, line string) (err error) { return set(&s.ReloadSignal, line, parseSignal) },
+		func(s *Settings, line string) error { return set(&s.ReloadSignal, line, parseSignal) },
 		func(s, def *Settings) { s.ReloadSignal = def.ReloadSignal },
+	},
+	{
+		Leftover,
+		func(s *Settings, line string) error { return set(&s.Leftover, line, parseRemains) },
+		func(s, def *Settings) { s.Leftover = def.Leftover },
 	},
 }
 

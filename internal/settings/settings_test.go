@@ -81,7 +81,7 @@ func open(t *testing.T, files map[string]string) (string, int) {
 
 func TestRead(t *testing.T) {
 	_, fd := open(t, map[string]string{
-		DownSignal: "# how it stops\n\n  INT  \nKILL\n", TimeoutKill: "2500", TimeoutFinish: "1m", ReloadSignal: "USR1",
+		DownSignal: "# how it stops\n\n  INT  \nKILL\n", TimeoutKill: "2500", TimeoutFinish: "1m", ReloadSignal: "USR1", Leftover: "kill",
 		"finish": "", "reload": "", "control/t": "", "control/d": "", "control/readme": "",
 	})
 	s := Default()
@@ -92,7 +92,7 @@ func TestRead(t *testing.T) {
 	s.Control = ""
 	want := Settings{
 		DownSignal: []Stage{{Signal: "INT"}}, TimeoutKill: 2500 * time.Millisecond, TimeoutFinish: time.Minute,
-		ReloadSignal: "USR1", Finish: true, Reload: true,
+		ReloadSignal: "USR1", Leftover: Kill, Finish: true, Reload: true,
 	}
 	if !letters || !reflect.DeepEqual(s, want) {
 		t.Errorf("%+v", s)

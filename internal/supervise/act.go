@@ -21,7 +21,8 @@ func (s *service) act(a machine.Action) {
 	case machine.Tell:
 		s.tell(a.Record)
 	case machine.Record:
-		s.record(s.last)
+		s.putAgain()
+		s.show()
 	case machine.Serve:
 		s.serve()
 	case machine.Notify:
@@ -29,7 +30,7 @@ func (s *service) act(a machine.Action) {
 	case machine.Spawn:
 		s.spawn(a)
 	case machine.Release:
-		s.release(a.PID)
+		s.release(a)
 	case machine.Signal:
 		s.signal(a)
 	case machine.Tally:
@@ -113,10 +114,18 @@ func (s *service) notRun(program string, err error) string {
 }
 
 // release lets a stage go, and has somebody wait for what becomes of it.
-func (s *service) release(pid int) {
-	stage := s.pending[pid].stage
+func (s *service) release(a machine.Release) {
+	told := a.Record.Event != ""
+	if told {
+		s.put(a.Record)
+	}
+	stage := s.pending[a.PID].stage
 	_ = stage.Release() // an error means that it is dead, which is told by its death
-	go func() { s.post(note{kind: noteResult, pid: pid, err: stage.Result()}) }()
+	go func() { s.post(note{kind: noteResult, pid: a.PID, err: stage.Result()}) }()
+	if told {
+		s.show()
+		s.send()
+	}
 }
 
 // stdio returns the standard descriptors of the service's programs. Those that are neither the

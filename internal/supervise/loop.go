@@ -68,8 +68,10 @@ func Run(ctx context.Context, c Config) error {
 		case <-timer.C:
 			s.step(machine.Ticked{})
 		case n := <-s.inbox:
+			s.drainTold(told)
 			s.noted(n)
 		case <-children:
+			s.drainTold(told)
 			s.drainControl() // a command that came before a death counts before it
 			process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
 		case sig := <-told:
@@ -78,6 +80,19 @@ func Run(ctx context.Context, c Config) error {
 	}
 	s.settleEvents()
 	return nil
+}
+
+// drainTold takes the signals to supervise that have come: what they say counts before a command
+// or a death that may have come after them.
+func (s *service) drainTold(told <-chan os.Signal) {
+	for {
+		select {
+		case sig := <-told:
+			s.signaled(sig)
+		default:
+			return
+		}
+	}
 }
 
 // nextWait returns how long it is until the next deadline.
@@ -216,25 +231,25 @@ func (s *service) ended(pid int, exit event.Exit) {
 		}
 		delete(s.pending, pid)
 	}
-	var leftover []int
-	if pid == s.state.PID && s.state.Role == machine.Run {
-		leftover = s.leftover()
-	}
-	s.step(machine.Died{PID: pid, Exit: exit, Leftover: leftover})
+	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid)})
 }
 
-// leftover returns our descendants: supervise has no others than those of its service.
-func (s *service) leftover() []int {
-	if !process.HasChildren() {
-		return nil
+// leftover returns what lives of run's helpers after the death of the process pid: supervise has
+// no other descendants than those of its service.
+func (s *service) leftover(dead int) (left machine.Leftover) {
+	wanted := dead == s.state.PID || len(s.state.Leftover.PIDs) > 0
+	if !wanted || !process.HasChildren() {
+		return left
 	}
-	var pids []int
 	for _, pid := range process.Descendants(os.Getpid()) {
-		if pid != s.state.ScriptPID && pid != s.state.PID {
-			pids = append(pids, pid)
+		if pid == s.state.ScriptPID || pid == s.state.PID {
+			continue
 		}
+		left.PIDs = append(left.PIDs, pid)
+		pgid, err := unix.Getpgid(pid)
+		left.Group = left.Group || err == nil && pgid == s.state.RunPID
 	}
-	return pids
+	return left
 }
 
 // started is the answer to a release.

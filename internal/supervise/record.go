@@ -17,19 +17,33 @@ import (
 
 // tell puts the state on disk, and then writes the event: what is told is true already.
 func (s *service) tell(r event.Record) {
-	r.Time = now().Wall
-	r.Service = s.state.Name
-	s.last = r
-	s.record(r)
-	s.check(svdir.Events, s.events.send(r.AppendFit(nil, fifo.Atomic)))
+	s.put(r)
+	s.show()
+	s.send()
 }
 
-// record puts the state on disk: state first, which a new supervise adopts by, then what the other
-// suites' clients read.
-func (s *service) record(r event.Record) {
+// put puts the state on disk, with an event in it: a new supervise adopts by it.
+func (s *service) put(r event.Record) {
+	r.Time, r.Service = now().Wall, s.state.Name
+	s.last = r
+	s.putAgain()
+}
+
+// putAgain puts the state on disk with the event that was there.
+func (s *service) putAgain() {
+	r := s.last
 	s.state.Fill(&r)
 	r.Supervise, r.Boot = s.self.PID, s.self.Boot
 	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
+}
+
+// send writes the last event.
+func (s *service) send() {
+	s.check(svdir.Events, s.events.send(s.last.AppendFit(nil, fifo.Atomic)))
+}
+
+// show puts on disk what the other suites' clients read.
+func (s *service) show() {
 	st := s.state.Status()
 	b := st.Encode()
 	s.write(svdir.StatusFile, b[:], svdir.ModeStatus)
