@@ -30,6 +30,7 @@ var (
 
 // accept serves the clients of one socket until it is closed.
 func (h *Hub) accept(ctx context.Context, d door, control bool) error {
+	var said time.Time
 	for {
 		conn, err := d.AcceptUnix()
 		switch {
@@ -38,7 +39,10 @@ func (h *Hub) accept(ctx context.Context, d door, control bool) error {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS):
-			h.say.warn("accept a client of", d.path, err)
+			if time.Since(said) > tellEvery {
+				h.say.warn("accept a client of", d.path, err)
+				said = time.Now()
+			}
 			h.breathe(ctx)
 		case errors.Is(err, unix.ECONNABORTED):
 		default:
