@@ -185,8 +185,7 @@ func (t *step) runDied(d Died) {
 	}
 	t.tell(exited)
 	t.tellLeftover()
-	t.do(Notify{"d"})
-	t.settle(false)
+	t.settleAfter("d", false)
 }
 
 func (t *step) tellLeftover() {
@@ -260,34 +259,41 @@ func (t *step) wait() (wait time.Duration) {
 }
 
 // settle goes on after the death of run and the end of finish.
-func (t *step) settle(forGood bool) {
+func (t *step) settle(forGood bool) { t.settleAfter("", forGood) }
+
+// settleAfter is settle; the fifodir is still to be told the bytes before, in the same write.
+func (t *step) settleAfter(before string, forGood bool) {
 	if t.clear(forGood) {
+		if before != "" {
+			t.do(Notify{before})
+		}
 		return
 	}
-	notify := "D"
+	notify := before + "D"
 	switch {
 	case t.Leaving:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
-		t.do(Notify{"D"})
+		t.do(Notify{notify})
 		t.leave()
 		return
 	case forGood:
 		t.Phase, t.Want = event.PhaseFailed, WantDown
 		t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths})
-		notify = "OD"
+		notify = before + "OD"
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 	default:
-		t.again()
+		t.again(notify)
 		return
 	}
 	t.do(Notify{notify})
 }
 
-// again starts run again, now or after the back-off.
-func (t *step) again() {
+// again starts run again, now or after the back-off. A start at once begins with its stage, so that
+// this comes into being while the death is put on disk and told.
+func (t *step) again(notify string) {
 	wait := t.wait()
 	short := t.Lived < t.Delay && !t.Asked
 	switch {
@@ -297,13 +303,19 @@ func (t *step) again() {
 		t.Delay = minDelay
 	}
 	if wait == 0 {
-		t.do(Notify{"D"})
+		past := append(t.actions, Notify{notify})
+		t.actions = nil
 		t.start()
+		if t.Phase == event.PhaseStarting {
+			t.actions = append(t.actions, past...)
+		} else {
+			t.actions = append(past, t.actions...)
+		}
 		return
 	}
 	t.Phase, t.NextAt = event.PhaseBackoff, t.after(wait)
 	t.tell(event.Record{Event: event.Backoff, Exit: t.Exit, Next: wait, Deaths: t.Deaths})
-	t.do(Notify{"D"})
+	t.do(Notify{notify})
 }
 
 // leave ends supervise. A service that runs goes on running.

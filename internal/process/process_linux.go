@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -55,15 +56,16 @@ type procStat struct {
 
 func (st procStat) zombie() bool { return st.state == 'Z' || st.state == 'X' }
 
+// maxStat is more than /proc/PID/stat ever has.
+const maxStat = 1024
+
 func readStat(pid int) (procStat, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if os.IsNotExist(err) || os.IsPermission(err) && unix.Kill(pid, 0) == unix.ESRCH {
+	b, err := status.ReadFile(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/stat", maxStat)
+	hidden := errors.Is(err, unix.EACCES) && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || hidden {
 		return procStat{}, ErrGone
 	}
 	if err != nil {
-		if pe, ok := err.(*os.PathError); ok && pe.Err == unix.ESRCH { //nolint:errorlint // as os makes it
-			return procStat{}, ErrGone
-		}
 		return procStat{}, err
 	}
 	text := string(b)

@@ -185,7 +185,11 @@ func (s *service) step(w machine.What) {
 	s.queue = append(s.queue, w)
 	for len(s.queue) > 0 && !s.done {
 		w, s.queue = s.queue[0], s.queue[1:]
-		s.readSettings()
+		switch w.(type) {
+		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
+		default:
+			s.readSettings()
+		}
 		var actions []machine.Action
 		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, What: w})
 		for _, a := range actions {
