@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -28,6 +30,7 @@ const (
 	// maxStateFile is more than a state has.
 	maxStateFile = 4096
 
+	lockFile  = svdir.ScanOwn + "/" + svdir.Lock
 	stateFile = svdir.ScanOwn + "/state"
 	pidFile   = svdir.ScanOwn + "/pid"
 	reapedDir = svdir.ScanOwn + "/" + svdir.Reaped
@@ -40,6 +43,7 @@ const (
 type own struct {
 	lock, fifo int
 	self       svdir.Holder
+	state      *os.File
 	n          uint64 // events that svscan has told so far
 	reaped     []string
 }
@@ -70,9 +74,9 @@ type HeldError struct{ PID int }
 
 func (e HeldError) Error() string {
 	if e.PID == 0 {
-		return "unable to acquire " + svdir.ScanOwn + "/" + svdir.Lock + ": another svscan has it"
+		return "unable to acquire " + lockFile + ": another svscan has it"
 	}
-	return "unable to acquire " + svdir.ScanOwn + "/" + svdir.Lock + ": svscan with pid " + strconv.Itoa(e.PID) + " has it"
+	return "unable to acquire " + lockFile + ": svscan with pid " + strconv.Itoa(e.PID) + " has it"
 }
 
 func (o *own) takeLock(dir int) (err error) {
@@ -92,7 +96,7 @@ func (o *own) takeLock(dir int) (err error) {
 		return HeldError{holder.PID}
 	}
 	if err != nil {
-		return &cli.Failure{Doing: "acquire " + svdir.ScanOwn + "/" + svdir.Lock, Err: err}
+		return &cli.Failure{Doing: "acquire " + lockFile, Err: err}
 	}
 	return nil
 }
@@ -148,6 +152,9 @@ func (o *own) fill(dir int, c *Config) error {
 }
 
 func (o *own) close() {
+	if o.state != nil {
+		_ = o.state.Close() // each write was looked at
+	}
 	for _, fd := range []int{o.fifo, o.lock} {
 		if fd >= 0 {
 			_ = unix.Close(fd) // the lock goes with it
@@ -155,18 +162,23 @@ func (o *own) close() {
 	}
 }
 
-// readState continues the count of events where the last svscan left it.
+// readState continues the count of events where the last svscan left it. The file is then written
+// in place: while somebody removes .svscan, a new file would be in the way.
 func (o *own) readState() error {
-	line, err := os.ReadFile(stateFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	f, err := os.OpenFile(stateFile, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, svdir.ModeState)
+	if err != nil {
+		return err
 	}
-	if err == nil && len(line) > maxStateFile {
-		err = unix.EFBIG
+	o.state = f
+	b := make([]byte, maxStateFile)
+	n, err := f.Read(b)
+	if errors.Is(err, io.EOF) {
+		return nil // it is new
 	}
 	if err != nil {
 		return err
 	}
+	line, _, _ := bytes.Cut(b[:n], []byte("\n"))
 	r, err := event.Decode(line)
 	o.n = r.N
 	return err
@@ -176,8 +188,15 @@ func (o *own) readState() error {
 func (o *own) count(r *event.Record) error {
 	o.n++
 	r.N, r.By, r.Time = o.n, "svscan", time.Now()
+	if o.state == nil {
+		return fs.ErrNotExist // which was said when it could not be opened
+	}
 	state := event.Record{Time: r.Time, N: o.n, By: r.By, Supervise: o.self.PID, Boot: o.self.Boot}
-	return writeFile(stateFile, string(state.Append(nil)), svdir.ModeState)
+	line := state.Append(nil)
+	if _, err := o.state.WriteAt(line, 0); err != nil {
+		return err
+	}
+	return o.state.Truncate(int64(len(line))) // the last svscan's may have been longer
 }
 
 // writeFile puts a file in place whole: a reader sees the old one or the new one.

@@ -132,6 +132,7 @@ func (s *scanner) lookAtAll() {
 		s.end()
 		return
 	}
+	s.lookAtOwn()
 	found, err := lookAll(s.isSettled)
 	if err != nil {
 		s.sayOnce("unable to read " + s.path + ": " + cli.Cause(err))
@@ -139,6 +140,21 @@ func (s *scanner) lookAtAll() {
 		return
 	}
 	s.apply(found, true)
+}
+
+// lookAtOwn looks more often while .svscan is gone: the scan directory may be about to go, too, and
+// as it is our working directory the kernel does not tell of that.
+func (s *scanner) lookAtOwn() {
+	_, err := os.Lstat(lockFile)
+	if err == nil {
+		s.ownGone = false
+		return
+	}
+	if s.ownGone {
+		s.sayOnce("unable to find " + lockFile + ": " + cli.Cause(err) + "; nobody can follow the events until svscan is started again")
+	}
+	s.ownGone = true
+	s.nextLook = s.clock() + fastRescan
 }
 
 // isRemoved reports that the scan directory is nowhere any more. If it only has another name, or

@@ -59,6 +59,8 @@ type scanner struct {
 	said     Said
 	once     map[string]bool // messages that are not repeated
 
+	ownGone bool // .svscan was gone at the last look
+
 	ending bool // everything is being brought down
 	lost   bool // because the scan directory was removed
 	quit   bool // leave everything running
@@ -149,7 +151,7 @@ func (s *scanner) open() error {
 	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
-	s.first, s.whole, s.ending, s.lost = true, true, false, false
+	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.openWatch()
 	s.startHub()
 	return nil

@@ -112,6 +112,9 @@ func touched(e fsnotify.Event) (name string, whole bool) {
 		return "", e.Has(fsnotify.Remove | fsnotify.Rename)
 	}
 	name, rest, _ := strings.Cut(path, "/")
+	if path == svdir.ScanOwn {
+		return "", e.Has(fsnotify.Remove | fsnotify.Rename)
+	}
 	if strings.HasPrefix(name, ".") {
 		return "", false
 	}
