@@ -106,7 +106,7 @@ func build(t *testing.T) (dir string) {
 	for _, b := range binaries {
 		args = append(args, "./cmd/"+b)
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { // with -count it is there
 		t.Fatal(err)
 	}
 	runGo(t, args...)
