@@ -36,6 +36,7 @@ var columns = []column{
 	{"command", func(r *Record) any { return &r.Command }},
 	{"signal", func(r *Record) any { return &r.Signal }},
 	{"supervise", func(r *Record) any { return &r.Supervise }},
+	{"dir", func(r *Record) any { return &r.Dir }},
 	{"boot", func(r *Record) any { return &r.Boot }},
 	{"program", func(r *Record) any { return &r.Program }},
 	{"released", func(r *Record) any { return &r.Released }},

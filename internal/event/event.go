@@ -111,6 +111,7 @@ type Record struct {
 
 	// What adoption needs: only in supervise/state and the hub's snapshots of it.
 	Supervise  int    // pid of supervise
+	Dir        string // DEVICE:INODE of supervise/: a copy of it is another service's
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
 	Released   bool   // the program was let go: false means that it never ran

@@ -127,7 +127,7 @@ func RunStage(args []string) {
 	}
 	var word [1]byte
 	for {
-		n, err := unix.Read(fdGate, word[:])
+		n, err := readGate(word[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

@@ -33,7 +33,7 @@ func (s *service) put(r event.Record) {
 func (s *service) putAgain() {
 	r := s.last
 	s.state.Fill(&r)
-	r.Supervise, r.Boot = s.self.PID, s.self.Boot
+	r.Supervise, r.Dir, r.Boot = s.self.PID, s.inode, s.self.Boot
 	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
 }
 
@@ -167,6 +167,10 @@ func (s *service) readState() (event.Record, error) {
 	r, err := event.Decode(b)
 	if err != nil {
 		return event.Record{}, errStateBad
+	}
+	if r.Dir != s.inode {
+		// Copied with the directory of another service, which may be alive.
+		return event.Record{}, unix.ENOENT
 	}
 	return r, nil
 }

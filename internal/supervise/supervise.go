@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ type service struct {
 	self   svdir.Holder
 	dir    int // the service directory
 	own    int // supervise/
+	inode  string
 	lock   int
 	ok     int
 	contr  *os.File // the control FIFO
@@ -96,6 +98,9 @@ func open(c Config) (*service, error) {
 	s.state.Runit, s.state.Logger = c.Runit, isLogger(s.path)
 	if s.own, err = openOwn(s.dir); err != nil {
 		return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
+	}
+	if err := s.identify(); err != nil {
+		return nil, &cli.Failure{Doing: "stat " + c.Dir + "/" + svdir.Supervise, Err: err}
 	}
 	if err := s.takeLock(); err != nil {
 		return nil, err
@@ -153,6 +158,14 @@ func openOwn(dir int) (int, error) {
 		return -1, err
 	}
 	return unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+}
+
+// identify notes what tells supervise/ from a copy of it.
+func (s *service) identify() error {
+	var st unix.Stat_t
+	err := unix.Fstat(s.own, &st)
+	s.inode = strconv.FormatUint(uint64(st.Dev), 10) + ":" + strconv.FormatUint(uint64(st.Ino), 10) //nolint:unconvert // BSDs have other types
+	return err
 }
 
 func (s *service) takeLock() (err error) {
