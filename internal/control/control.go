@@ -4,8 +4,6 @@
 // column of the table names the suites that have each one.
 package control
 
-import "strings"
-
 // A Command is one byte of the control FIFO.
 type Command byte
 
@@ -126,15 +124,20 @@ func Encode(why string, commands ...Command) []byte {
 	var out []byte
 	for _, c := range commands {
 		for i := 0; i < len(why) && i < MaxReason; i++ {
-			b := why[i]
-			if b < 0x20 || b >= 0x7f {
-				b = '?'
-			}
-			out = append(out, b|reasonMark)
+			out = append(out, printable(why[i])|reasonMark)
 		}
 		out = append(out, byte(c))
 	}
 	return out
+}
+
+// printable is b, or a question mark for what is no printable ASCII: whoever may write to the FIFO
+// may send anything as a reason, and people read it on their terminals.
+func printable(b byte) byte {
+	if b < 0x20 || b >= 0x7f {
+		return '?'
+	}
+	return b
 }
 
 // A Decoder turns the bytes of a control FIFO back into commands. The zero value is ready.
@@ -145,11 +148,11 @@ type Decoder struct{ reason []byte }
 func (d *Decoder) Next(b byte) (c Command, why string, ok bool) {
 	if b&reasonMark != 0 {
 		if len(d.reason) < MaxReason {
-			d.reason = append(d.reason, b&^reasonMark)
+			d.reason = append(d.reason, printable(b&^reasonMark))
 		}
 		return 0, "", false
 	}
-	why = strings.ToValidUTF8(string(d.reason), "?")
+	why = string(d.reason)
 	d.reason = d.reason[:0]
 	if _, known := Lookup(Command(b)); !known {
 		return 0, "", false

@@ -66,6 +66,7 @@ func TestSignals(t *testing.T) {
 
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("ud\xf2\xf5t"))
+	f.Add([]byte("\xff\x8a\x9bt")) // control characters as a reason
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var d Decoder
 		for _, b := range in {
@@ -76,9 +77,11 @@ func FuzzDecoder(f *testing.F) {
 			if len(why) > MaxReason {
 				t.Fatalf("a reason of %d bytes", len(why))
 			}
-			again := Encode(why, c)
-			if len(why) == len(again)-1 && bytes.ContainsFunc([]byte(why), func(r rune) bool { return r >= 0x7f }) {
-				t.Fatalf("a reason that is not ASCII: %q", why)
+			if bytes.ContainsFunc([]byte(why), func(r rune) bool { return r < 0x20 || r >= 0x7f }) {
+				t.Fatalf("a reason that is not printable ASCII: %q", why)
+			}
+			if again := Encode(why, c); len(again) != len(why)+1 || again[len(why)] != byte(c) {
+				t.Fatalf("%q and %s are encoded as %q", why, c, again)
 			}
 		}
 	})
