@@ -1,11 +1,11 @@
-// Supervise starts and monitors one service.
-package main
-
 // The runtime need not look for a cgroup's limit of processors: it reads mountinfo for that, which is
 // a fifth of the time in which a stage comes into being.
-//
+
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
+
+// Supervise starts and monitors one service.
+package main
 
 import (
 	"context"
