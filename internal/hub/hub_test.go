@@ -217,6 +217,7 @@ func TestEventsComeAsTheyHappen(t *testing.T) {
 	for _, past := range []string{`{"after":2,"follow":false}`, `{"after":2,"follow":false,"snapshot":false,"service":["w*"],"event":["up"]}`} {
 		c := p.ask(svdir.EventsSocket, past)
 		c.is(event.Up)
+		c.is(event.Synced)
 		c.ends()
 	}
 	p.ask(svdir.EventsSocket, `{"snapshot":false,"follow":false}`).ends()
@@ -380,5 +381,6 @@ func TestEndingHubTakesTheRest(t *testing.T) {
 	for range 300 {
 		c.is(event.Up)
 	}
+	c.is(event.Synced)
 	c.ends()
 }

@@ -78,11 +78,14 @@ func tee(from, to int) (int, error) {
 	}
 }
 
-// consume takes the first n bytes out of the FIFO. They are the same that were there before: nobody
-// else reads it.
+// consume takes the first n bytes out of the FIFO. They are the same that were there before, unless
+// somebody else has read them meanwhile.
 func (in *inlet) consume(n int) error {
 	var failed error
 	err := in.raw.Control(func(fd uintptr) { failed = readFull(int(fd), in.buf[:n]) })
+	if errors.Is(failed, unix.EAGAIN) {
+		failed = nil
+	}
 	return errors.Join(err, failed)
 }
 

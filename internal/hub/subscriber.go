@@ -26,6 +26,7 @@ type subscriber struct {
 	follow   bool     // go on after the events that there were at the beginning
 	snapshot bool     // after a gap too
 	until    uint64   // the newest event at the beginning
+	synced   bool     // the end of a stream that does not follow has been told
 	states   *picture // the snapshot that is being sent
 
 	own    []byte // sent before anything else
@@ -54,6 +55,7 @@ func (s *subscriber) begin(g greeting) {
 	s.snapshot = g.Snapshot == nil || *g.Snapshot
 	switch {
 	case g.After == nil:
+		s.synced = true // by the snapshot, if there is one
 		s.restart()
 	case g.Epoch != "" && g.Epoch != s.hub.epoch:
 		s.skip(event.Record{Reason: "the journal of that epoch is lost"})
@@ -155,7 +157,11 @@ func (s *subscriber) next() (v *view, next int) {
 			continue
 		}
 		if len(got.entries) == 0 || s.reached() {
-			return nil, 0
+			if s.follow || s.synced {
+				return nil, 0
+			}
+			s.tellEnd()
+			continue
 		}
 		s.spans, next = s.filter.spans(s.spans, &s.cursor, &got)
 		if len(s.spans) > 0 {
@@ -166,6 +172,14 @@ func (s *subscriber) next() (v *view, next int) {
 		}
 		s.move(&got, next)
 	}
+}
+
+// tellEnd tells a client that wanted the events up to now that it has had them all: without it a hub
+// that was killed would look the same.
+func (s *subscriber) tellEnd() {
+	s.synced = true
+	end := event.Record{Time: time.Now(), Seq: s.until, Event: event.Synced}
+	s.own = end.Append(s.own)
 }
 
 // reached reports that a stream that does not follow has had all it wants.

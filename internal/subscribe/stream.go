@@ -46,6 +46,8 @@ type Stream struct {
 	r      *bufio.Reader
 	hello  Hello
 	lost   bool
+	past   bool          // the hub was asked for the events after the cursor
+	synced bool          // the hub has said that these are all, where it need not follow
 	retry  time.Duration // before the next attempt to connect; 0 after a record
 
 	// The cursor: where to resume. It is not there until the first synced or event.
@@ -82,6 +84,8 @@ func (s *Stream) Next(ctx context.Context) (Item, error) {
 		item, err := s.read(ctx)
 		var refusal Refusal
 		switch {
+		case err == nil && s.filter.NoFollow && s.past && item.Record.Event == event.Synced:
+			continue // the end is near
 		case err == nil:
 			return item, nil
 		case ctx.Err() != nil:
@@ -90,7 +94,7 @@ func (s *Stream) Next(ctx context.Context) (Item, error) {
 		case errors.As(err, &refusal), errors.Is(err, ErrProtocol):
 			s.drop()
 			return Item{}, err
-		case s.filter.NoFollow && errors.Is(err, io.EOF):
+		case s.filter.NoFollow && (s.synced || !s.past) && errors.Is(err, io.EOF):
 			s.drop()
 			return Item{}, io.EOF
 		}
@@ -180,6 +184,7 @@ func (s *Stream) connect(ctx context.Context) error {
 		return err
 	}
 	s.r = bufio.NewReaderSize(s.conn, maxLine)
+	s.synced = false
 	if err := s.greet(ctx); err != nil {
 		s.drop()
 		return err
@@ -205,7 +210,7 @@ func (s *Stream) greet(ctx context.Context) error {
 		s.resume, s.epoch, s.seq = true, s.hello.Epoch, s.filter.Begin(s.hello)
 	}
 	g := s.filter.greeting()
-	if s.resume {
+	if s.past = s.resume; s.resume {
 		g.After, g.Epoch = &s.seq, s.epoch
 	}
 	b, err := json.Marshal(g)
@@ -250,6 +255,7 @@ func (s *Stream) advance(item *Item) {
 		s.epoch, s.seq = s.hello.Epoch, 0
 	}
 	r := &item.Record
+	s.synced = s.synced || r.Event == event.Synced
 	switch seq := r.Seq; {
 	case r.Event == event.State || seq == 0:
 	default:

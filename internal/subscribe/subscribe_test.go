@@ -137,7 +137,9 @@ func TestNewEpoch(t *testing.T) {
 func TestNoFollowThenFollow(t *testing.T) {
 	h := newHub(t)
 	behind(t, func() {
-		h.serve(helloA, `{"after":2,"epoch":"A","follow":false}`, `{"event":"up","service":"web","seq":8}`+"\n")
+		h.serve(helloA, `{"after":2,"epoch":"A","follow":false}`, "") // killed before it told anything
+		h.serve(helloA, `{"after":2,"epoch":"A","follow":false}`, `{"event":"up","service":"web","seq":8}`+"\n"+
+			`{"event":"synced","seq":8}`+"\n")
 		h.serve(helloA, `{"after":8,"epoch":"A"}`, `{"event":"down","service":"web","seq":10}`+"\n")
 	})
 	s := dial(t, h.path, subscribe.Filter{Begin: subscribe.Kept, NoFollow: true})
