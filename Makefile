@@ -13,6 +13,8 @@ BENCH ?=
 COMMANDS := svscan supervise svc svstat svevents
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
 # No symbols and no cgo: what supervise links is memory that every service costs.
+# A stage of supervise that begins before Go's runtime does: see internal/process/stage_linux_amd64.s.
+ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.stageEntry)
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
@@ -20,7 +22,8 @@ UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 all: bin
 
 bin: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o bin/ ./cmd/supervise
 
 demo: bin
 	examples/demo/story bin

@@ -88,16 +88,6 @@ func readStat(pid int) (procStat, error) {
 	}, err
 }
 
-// readGate waits for the word to a stage. The runtime is not told that the thread waits: it would
-// start another one, only for that to be ended by the exec.
-func readGate(word []byte) (int, error) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, fdGate, uintptr(unsafe.Pointer(&word[0])), uintptr(len(word)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
 // A Handle is a process that cannot be mistaken for another, alive or dead.
 type Handle struct {
 	pid   int

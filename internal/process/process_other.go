@@ -6,8 +6,6 @@ import (
 	"errors"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"vigil/internal/event"
 	"vigil/internal/svdir"
 )
@@ -25,9 +23,6 @@ func Identify(pid int) (svdir.Holder, error) {
 
 // StartTime is Linux's.
 func StartTime(int) (uint64, error) { return 0, unsupported("a process's start time") }
-
-// readGate waits for the word to a stage.
-func readGate(word []byte) (int, error) { return unix.Read(fdGate, word) }
 
 // A Handle is Linux's.
 type Handle struct{ pid int }

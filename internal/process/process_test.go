@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,8 +22,27 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// eachBinary tests a stage in both ways that it can be: as a Go program, which this test is, and with
+// the entry point that make links supervise with.
+func eachBinary(t *testing.T, test func(t *testing.T, binary string)) {
+	t.Run("RunStage", func(t *testing.T) { test(t, "/proc/self/exe") })
+	if runtime.GOARCH != "amd64" {
+		return // there is no other
+	}
+	native := filepath.Join(t.TempDir(), "supervise")
+	build := exec.Command("go", "build", "-ldflags=-E vigil/internal/process.stageEntry", "-o", native, "vigil/cmd/supervise")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	if out, err := exec.Command(native, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "supervise ") {
+		t.Errorf("what is no stage does not run: %q, %v", out, err)
+	}
+	t.Run("stageEntry", func(t *testing.T) { test(t, native) })
+}
+
 // stage starts a stage of a shell script.
-func stage(t *testing.T, script string, stdout int) *Stage {
+func stage(t *testing.T, binary, script string, stdout int) *Stage {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "run"), []byte(script), 0o755); err != nil {
@@ -33,7 +53,7 @@ func stage(t *testing.T, script string, stdout int) *Stage {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Close(fd) }() // the stage has its own
-	s, err := StartStage("/proc/self/exe", Program{
+	s, err := StartStage(binary, Program{
 		Path: "./run", Args: []string{"./run", "a b"}, Env: []string{"X=1", "PATH=" + os.Getenv("PATH")}, Dir: fd,
 		Files: [3]int{0, stdout, 2},
 	})
@@ -58,12 +78,14 @@ func wait(t *testing.T, pid int) syscall.WaitStatus {
 	}
 }
 
-func TestStageBecomesItsProgram(t *testing.T) {
+func TestStageBecomesItsProgram(t *testing.T) { eachBinary(t, stageBecomesItsProgram) }
+
+func stageBecomesItsProgram(t *testing.T, binary string) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := stage(t, "#!/bin/sh\necho $0 \"$1\" $X $$; pwd; ls /proc/$$/fd | tr '\\n' ' '\n", int(w.Fd()))
+	s := stage(t, binary, "#!/bin/sh\necho $0 \"$1\" $X $$; pwd; ls /proc/$$/fd | tr '\\n' ' '\n", int(w.Fd()))
 	id, err := Identify(s.PID)
 	if err != nil || !IsStage(s.PID) || !IsChild(s.PID) {
 		t.Fatalf("%v, %v", id, err)
@@ -92,9 +114,11 @@ func TestStageBecomesItsProgram(t *testing.T) {
 	}
 }
 
-func TestStageWithoutWordNeverRuns(t *testing.T) {
+func TestStageWithoutWordNeverRuns(t *testing.T) { eachBinary(t, stageWithoutWordNeverRuns) }
+
+func stageWithoutWordNeverRuns(t *testing.T, binary string) {
 	mark := filepath.Join(t.TempDir(), "ran")
-	s := stage(t, "#!/bin/sh\n: >"+mark+"\n", 1)
+	s := stage(t, binary, "#!/bin/sh\n: >"+mark+"\n", 1)
 	s.Abandon()
 	if status := wait(t, s.PID); status.ExitStatus() != 0 {
 		t.Errorf("status %v", status)
@@ -104,8 +128,10 @@ func TestStageWithoutWordNeverRuns(t *testing.T) {
 	}
 }
 
-func TestStageTellsErrno(t *testing.T) {
-	s := stage(t, "no program\n", 1)
+func TestStageTellsErrno(t *testing.T) { eachBinary(t, stageTellsErrno) }
+
+func stageTellsErrno(t *testing.T, binary string) {
+	s := stage(t, binary, "no program\n", 1)
 	if err := s.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +144,7 @@ func TestStageTellsErrno(t *testing.T) {
 }
 
 func TestHandle(t *testing.T) {
-	s := stage(t, "#!/bin/sh\nexec sleep 1000\n", 1)
+	s := stage(t, "/proc/self/exe", "#!/bin/sh\nexec sleep 1000\n", 1)
 	id, err := Identify(s.PID)
 	if err != nil {
 		t.Fatal(err)

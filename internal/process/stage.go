@@ -117,7 +117,7 @@ func (s *Stage) Result() error {
 const statusNoExec = 111
 
 // RunStage is the whole life of a stage; main calls it before anything else. It returns only in a
-// process that is no stage.
+// process that is no stage. stageEntry is the same without Go's runtime.
 func RunStage(args []string) {
 	if len(args) < 3 || args[0] != stageName {
 		return
@@ -127,7 +127,7 @@ func RunStage(args []string) {
 	}
 	var word [1]byte
 	for {
-		n, err := readGate(word[:])
+		n, err := unix.Read(fdGate, word[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
