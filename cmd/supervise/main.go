@@ -1,5 +1,4 @@
-// The runtime need not look for a cgroup's limit of processors: it reads mountinfo for that, which is
-// a fifth of the time in which a stage comes into being.
+// The runtime need not look for a cgroup's limit of processors, for which it reads mountinfo.
 
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0

@@ -1,3 +1,8 @@
+// The runtime need not look for a cgroup's limit of processors, for which it reads mountinfo.
+
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command svc controls services: it writes commands to their supervises, and waits for what they
 // bring about.
 package main

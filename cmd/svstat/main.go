@@ -1,3 +1,8 @@
+// The runtime need not look for a cgroup's limit of processors, for which it reads mountinfo.
+
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command svstat says how services are: to people in daemontools' line, in a table or in full, to
 // programs as JSON or by its exit status.
 package main

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // Exit statuses.
@@ -76,14 +78,23 @@ func (p *Printer) Warn(doing, object string, err error) {
 // Printable makes text safe for a terminal and for a line: control characters and what is not
 // UTF-8 are escaped as Go does.
 func Printable(text string) string {
+	if !strings.ContainsFunc(text, unsafe) {
+		return text
+	}
 	var out []byte
 	for _, r := range text {
-		if r == '\ufffd' || r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+		if unsafe(r) {
 			quoted := strconv.QuoteRuneToASCII(r)
 			out = append(out, quoted[1:len(quoted)-1]...)
 			continue
 		}
-		out = append(out, string(r)...)
+		out = utf8.AppendRune(out, r)
 	}
 	return string(out)
+}
+
+// unsafe reports that a character steers a terminal, or is what stands for bytes that are no
+// character: a control character, a line separator, or one that turns the direction of writing.
+func unsafe(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == utf8.RuneError
 }
