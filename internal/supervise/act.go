@@ -161,6 +161,7 @@ func (s *service) openOutput() (int, error) {
 	}
 	s.hadLog, s.begun = has, true
 	if !has {
+		s.holdOutput(-1)
 		return -1, nil
 	}
 	dir, err := unix.Openat(s.dir, svdir.Log, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -173,10 +174,21 @@ func (s *service) openOutput() (int, error) {
 		return -1, err
 	}
 	defer func() { _ = unix.Close(own) }() // it was only read
-	if err := fifo.Make(own, svdir.LogFIFO, svdir.ModeFIFO); err != nil {
+	held, err := openLogFIFO(own)
+	if err != nil {
 		return -1, err
 	}
+	s.holdOutput(held)
 	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// holdOutput keeps the FIFO to the logger open, so that it keeps what the service has written into it
+// even when neither the service nor the logger has it open.
+func (s *service) holdOutput(fd int) {
+	if s.output >= 0 {
+		_ = unix.Close(s.output) // nothing was written through it
+	}
+	s.output = fd
 }
 
 // openBlocking opens a FIFO without waiting, for a program that wants to wait when it reads or

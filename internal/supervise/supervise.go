@@ -48,6 +48,7 @@ type service struct {
 	ok     int
 	contr  *os.File // the control FIFO
 	input  int      // a logger's standard input, held for both ends; -1 if there is none
+	output int      // the FIFO to the service's logger, held for both ends; -1 if there is none
 	null   int      // /dev/null
 	env    []string
 	setenv settings.Env
@@ -83,7 +84,7 @@ type start struct {
 // status and ok follow with the first step.
 func open(c Config) (*service, error) {
 	s := &service{
-		Config: c, input: -1, ok: -1, inbox: make(chan note), settings: settings.Default(),
+		Config: c, input: -1, output: -1, ok: -1, inbox: make(chan note), settings: settings.Default(),
 		problems: map[string]string{}, files: map[string][]byte{}, pending: map[int]*start{},
 	}
 	var err error
