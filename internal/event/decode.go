@@ -50,6 +50,15 @@ func DecodeEvent(line []byte) (Record, error) {
 	return r, err
 }
 
+// Text returns a field's string, and whether it is one.
+func (f Field) Text() (string, bool) { return unquote([]byte(f.JSON)) }
+
+// Uint returns a field's number, and whether it is a whole one that is not negative.
+func (f Field) Uint() (uint64, bool) {
+	n, err := strconv.ParseUint(f.JSON, 10, 64)
+	return n, err == nil
+}
+
 // setValue stores the JSON value where at points, and reports whether its type was right.
 func setValue(at any, value []byte) bool {
 	text := string(value)

@@ -112,3 +112,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestField(t *testing.T) {
+	for _, c := range []struct {
+		json   string
+		text   string
+		isText bool
+		number uint64
+		isUint bool
+	}{
+		{`"a\u0041\n"`, "aA\n", true, 0, false},
+		{`18446744073709551615`, "", false, 1<<64 - 1, true},
+		{`-1`, "", false, 0, false},
+		{`1.5`, "", false, 0, false},
+		{`null`, "", false, 0, false},
+	} {
+		f := Field{Key: "x", JSON: c.json}
+		if text, ok := f.Text(); text != c.text || ok != c.isText {
+			t.Errorf("%s is the text %q, %v", c.json, text, ok)
+		}
+		if number, ok := f.Uint(); ok != c.isUint || ok && number != c.number {
+			t.Errorf("%s is the number %d, %v", c.json, number, ok)
+		}
+	}
+}
