@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"os"
+	"strconv"
 	"time"
 
 	"vigil/internal/event"
@@ -42,7 +42,7 @@ type Stream struct {
 
 	path   string
 	filter Filter
-	conn   net.Conn
+	conn   *os.File
 	r      *bufio.Reader
 	hello  Hello
 	lost   bool
@@ -178,8 +178,7 @@ func (s *Stream) connect(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	var d net.Dialer
-	if s.conn, err = d.DialContext(ctx, "unix", address); err != nil {
+	if s.conn, err = dial(ctx, address); err != nil {
 		s.conn = nil
 		return err
 	}
@@ -203,21 +202,20 @@ func (s *Stream) greet(ctx context.Context) error {
 		return Refusal(record.Reason)
 	}
 	s.hello = Hello{}
-	if err != nil || record.Event != event.Hello || json.Unmarshal(line, &s.hello) != nil {
+	if err != nil || record.Event != event.Hello || !s.hello.set(record.Extra) {
 		return ErrProtocol
 	}
 	if !s.resume && s.filter.Begin != nil {
 		s.resume, s.epoch, s.seq = true, s.hello.Epoch, s.filter.Begin(s.hello)
 	}
-	g := s.filter.greeting()
+	var g fields
 	if s.past = s.resume; s.resume {
-		g.After, g.Epoch = &s.seq, s.epoch
+		g.add("after", strconv.AppendUint(nil, s.seq, 10))
+		if s.epoch != "" {
+			g.add("epoch", event.AppendString(nil, s.epoch))
+		}
 	}
-	b, err := json.Marshal(g)
-	if err != nil {
-		return err
-	}
-	_, err = s.conn.Write(append(b, '\n'))
+	_, err = s.conn.Write(s.filter.greeting(g))
 	return err
 }
 

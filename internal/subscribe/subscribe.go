@@ -4,17 +4,32 @@
 // The protocol is described in svevents(5).
 package subscribe
 
-import (
-	"encoding/json"
-
-	"vigil/internal/event"
-)
+import "vigil/internal/event"
 
 // A Hello is what the hub says first.
 type Hello struct {
-	Epoch string `json:"epoch"` // the life of the journal: a Seq belongs to one
-	First uint64 `json:"first"` // the oldest event that the hub still has
-	Last  uint64 `json:"last"`  // the newest
+	Epoch string // the life of the journal: a Seq belongs to one
+	First uint64 // the oldest event that the hub still has
+	Last  uint64 // the newest
+}
+
+// set stores what the fields of a record say, and reports whether they are of the right types.
+func (h *Hello) set(extra []event.Field) bool {
+	for _, f := range extra {
+		ok := true
+		switch f.Key {
+		case "epoch":
+			h.Epoch, ok = f.Text()
+		case "first":
+			h.First, ok = f.Uint()
+		case "last":
+			h.Last, ok = f.Uint()
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // A Begin chooses where a stream begins: after the event with the Seq that it returns.
@@ -51,26 +66,46 @@ type Filter struct {
 	NoFollow   bool         // end where the hub's events end
 }
 
-// A greeting is the client's line.
-type greeting struct {
-	After    *uint64      `json:"after,omitempty"`
-	Epoch    string       `json:"epoch,omitempty"`
-	Service  []string     `json:"service,omitempty"`
-	Event    []event.Kind `json:"event,omitempty"`
-	Snapshot *bool        `json:"snapshot,omitempty"`
-	Follow   *bool        `json:"follow,omitempty"`
+// fields is a JSON object to which one field after the other is added; nil is one without any.
+type fields []byte
+
+func (f *fields) add(key string, value []byte) {
+	separator := byte(',')
+	if *f == nil {
+		separator = '{'
+	}
+	*f = append(event.AppendString(append(*f, separator), key), ':')
+	*f = append(*f, value...)
 }
 
-func (f *Filter) greeting() greeting {
-	g := greeting{Service: f.Services, Event: f.Events}
-	no := false
+// list adds an array of strings, unless there are none.
+func list[T ~string](f *fields, key string, elements []T) {
+	if len(elements) == 0 {
+		return
+	}
+	var array []byte
+	separator := byte('[')
+	for _, e := range elements {
+		array = event.AppendString(append(array, separator), string(e))
+		separator = ','
+	}
+	f.add(key, append(array, ']'))
+}
+
+// greeting is the client's line: the fields that say where to begin, and what the filter asks for.
+func (f *Filter) greeting(line fields) []byte {
+	list(&line, "service", f.Services)
+	list(&line, "event", f.Events)
 	if f.NoSnapshot {
-		g.Snapshot = &no
+		line.add("snapshot", []byte("false"))
 	}
 	if f.NoFollow {
-		g.Follow = &no
+		line.add("follow", []byte("false"))
 	}
-	return g
+	if line == nil {
+		line = fields("{")
+	}
+	return append(line, "}\n"...)
 }
 
 // An Item is one record of a stream.
@@ -82,16 +117,28 @@ type Item struct {
 // A Gap is what a record of the kind event.Gap says was lost: events of the hub by their Seq or,
 // where the record names a service, events of that by their N.
 type Gap struct {
-	From   uint64 `json:"from"`
-	To     uint64 `json:"to"`
-	Missed uint64 `json:"missed"`
+	From, To, Missed uint64
 }
 
 // Gap returns what a gap record says. It is zero for others.
 func (i *Item) Gap() Gap {
 	var g Gap
-	if i.Record.Event != event.Gap || json.Unmarshal([]byte(i.Line), &g) != nil {
-		return Gap{}
+	if i.Record.Event != event.Gap {
+		return g
+	}
+	for _, f := range i.Record.Extra {
+		ok := true
+		switch f.Key {
+		case "from":
+			g.From, ok = f.Uint()
+		case "to":
+			g.To, ok = f.Uint()
+		case "missed":
+			g.Missed, ok = f.Uint()
+		}
+		if !ok {
+			return Gap{}
+		}
 	}
 	return g
 }
