@@ -73,7 +73,7 @@ func ask(word string, found []svdir.Found, stderr io.Writer) error {
 	p := cli.NewPrinter("svstat", stderr)
 	var no, unclear bool
 	for _, f := range found {
-		s := lookup(f, stateDepth)
+		s := lookup(root{}, f, stateDepth)
 		yes, err := s.answer(q)
 		if err != nil {
 			p.Warn("tell whether "+word+" is true of", f.Name, err)

@@ -281,7 +281,7 @@ func (f *follower) notified(n notification) error {
 		return nil
 	}
 	now := time.Now()
-	s := look(n.Found, stateDepth)
+	s := look(root{}, n.Found, stateDepth)
 	r := s.record(now)
 	r.Time, r.Event, r.N = now, kind, 0
 	line := string(r.Append(nil))

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +23,13 @@ import (
 // A service is what its directory says of one. What is not known is zero.
 type service struct {
 	svdir.Found
-	fault   error // why nothing is known of how it is, in daemontools' words
-	entered bool  // its directory is there
-	absent  bool  // and no supervise works on it
-	held    bool  // and a supervise works on it
-	downed  bool  // it has a down file
+	at      int    // the directory that its files are looked up in,
+	under   string // and where it is from there
+	fault   error  // why nothing is known of how it is, in daemontools' words
+	entered bool   // its directory is there
+	absent  bool   // and no supervise works on it
+	held    bool   // and a supervise works on it
+	downed  bool   // it has a down file
 	layout  status.Layout
 	status  status.Record
 	state   *event.Record // of this suite's supervise only
@@ -57,10 +60,11 @@ const (
 	limitTally  = 4096 * status.DeathSize
 )
 
-// look reads a service. It opens files by their paths, which takes fewer system calls than a
-// descriptor of the directory: system calls are all that svstat spends its time on.
-func look(found svdir.Found, d depth) service {
+// look reads a service. It opens files by their paths from the root, which takes fewer system calls
+// than a descriptor of the directory: system calls are all that svstat spends its time on.
+func look(r root, found svdir.Found, d depth) service {
 	s := service{Found: found}
+	s.at, s.under = r.of(found.Dir)
 	s.fault = s.read()
 	if s.fault != nil {
 		s.enter()
@@ -72,7 +76,7 @@ func look(found svdir.Found, d depth) service {
 	}
 	if d >= stateDepth && s.layout == status.S6 {
 		var st unix.Stat_t
-		s.mute = unix.Stat(s.path("notification-fd"), &st) != nil
+		s.mute = unix.Fstatat(s.at, s.path("notification-fd"), &st, 0) != nil
 	}
 	if d >= stateDepth && s.layout == status.S6 || d >= allDepth && s.layout == status.Own {
 		s.readTally()
@@ -103,12 +107,13 @@ const (
 	tallyPath   = svdir.Supervise + "/" + svdir.DeathTally
 )
 
-func (s *service) path(name string) string { return s.Dir + "/" + name }
+// path is where a file of the service is from s.at.
+func (s *service) path(name string) string { return s.under + "/" + name }
 
 // read reads what daemontools' svstat reads, in its order.
 func (s *service) read() error {
 	var st unix.Stat_t
-	switch err := unix.Stat(s.path(svdir.DownFile), &st); {
+	switch err := unix.Fstatat(s.at, s.path(svdir.DownFile), &st, 0); {
 	case err == nil:
 		s.downed = true
 	case !errors.Is(err, unix.ENOENT):
@@ -137,7 +142,7 @@ func (s *service) read() error {
 
 // supervised reports, by a FIFO that a supervise holds open, why there is none.
 func (s *service) supervised(name string) error {
-	fifo, err := unix.Open(s.path(name), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fifo, err := unix.Openat(s.at, s.path(name), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENXIO):
 		return errNoSupervise
@@ -151,7 +156,7 @@ func (s *service) supervised(name string) error {
 // readOnce reads a file that is never longer than what one read of so many bytes returns, so that
 // there is no need to ask for its end.
 func (s *service) readOnce(name string, limit int) ([]byte, error) {
-	file, err := unix.Open(s.path(name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	file, err := unix.Openat(s.at, s.path(name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, failure("open "+name, err)
 	}
@@ -168,7 +173,7 @@ func (s *service) readOnce(name string, limit int) ([]byte, error) {
 func (s *service) readState() {
 	b, err := s.readOnce(statePath, limitState)
 	if len(b) == limitState {
-		b, err = status.ReadFile(unix.AT_FDCWD, s.path(statePath), longState)
+		b, err = status.ReadFile(s.at, s.path(statePath), longState)
 	}
 	if err != nil {
 		return
@@ -180,7 +185,7 @@ func (s *service) readState() {
 
 // readTally reads the deaths that are remembered.
 func (s *service) readTally() {
-	b, err := status.ReadFile(unix.AT_FDCWD, s.path(tallyPath), limitTally)
+	b, err := status.ReadFile(s.at, s.path(tallyPath), limitTally)
 	if err != nil {
 		return
 	}
@@ -294,15 +299,20 @@ func find(names []string) []svdir.Found {
 
 // lookAll looks at every service.
 func lookAll(found []svdir.Found, d depth) []service {
+	var r root
+	if len(found) > 1 {
+		r = rootOf(filepath.Dir(found[0].Dir))
+		defer r.close()
+	}
 	services := make([]service, len(found))
-	share(len(found), func(i int) { services[i] = lookup(found[i], d) })
+	share(len(found), func(i int) { services[i] = lookup(r, found[i], d) })
 	return services
 }
 
 // lookup looks at a service where its name says, and in the scan directory if nothing is there: the
 // rule of svdir.Find, without a system call for those that are there.
-func lookup(found svdir.Found, d depth) service {
-	s := look(found, d)
+func lookup(r root, found svdir.Found, d depth) service {
+	s := look(r, found, d)
 	if s.entered || found.Dir != found.Name {
 		return s
 	}
@@ -310,7 +320,7 @@ func lookup(found svdir.Found, d depth) service {
 	if err != nil || elsewhere[0].Dir == found.Dir {
 		return s
 	}
-	return look(elsewhere[0], d)
+	return look(r, elsewhere[0], d)
 }
 
 // lookScan looks at every service of a scan directory, loggers included: those of svdir.All, with
@@ -320,8 +330,10 @@ func lookScan(scan string, d depth) ([]service, error) {
 	if err != nil {
 		return nil, &cli.Failure{Doing: "read " + scan, Err: err}
 	}
+	r := rootOf(scan)
+	defer r.close()
 	found := make([][]service, len(entries))
-	share(len(entries), func(i int) { found[i] = lookEntry(scan, entries[i].Name(), d) })
+	share(len(entries), func(i int) { found[i] = lookEntry(r, scan, entries[i].Name(), d) })
 	var services []service
 	for _, some := range found {
 		services = append(services, some...)
@@ -331,34 +343,38 @@ func lookScan(scan string, d depth) ([]service, error) {
 
 // lookEntry looks at an entry of a scan directory, and at its logger: what is supervised need not
 // be asked whether it is a service.
-func lookEntry(scan, name string, d depth) []service {
+func lookEntry(r root, scan, name string, d depth) []service {
 	if strings.HasPrefix(name, ".") {
 		return nil
 	}
-	s := look(svdir.Found{Name: name, Dir: filepath.Join(scan, name)}, d)
+	s := look(r, svdir.Found{Name: name, Dir: filepath.Join(scan, name)}, d)
 	if !s.held && !svdir.IsService(s.Dir) {
 		return nil
 	}
 	var st unix.Stat_t
-	if unix.Stat(s.path(svdir.Log), &st) != nil || !svdir.IsService(s.path(svdir.Log)) {
+	logger := svdir.Found{Name: name + "/" + svdir.Log, Dir: s.Dir + "/" + svdir.Log}
+	if unix.Fstatat(s.at, s.path(svdir.Log), &st, 0) != nil || !svdir.IsService(logger.Dir) {
 		return []service{s}
 	}
-	return []service{s, look(svdir.Found{Name: name + "/" + svdir.Log, Dir: s.path(svdir.Log)}, d)}
+	return []service{s, look(r, logger, d)}
 }
 
 // worthAThread is how many services take as long as the start of a thread.
 const worthAThread = 16
 
-// share calls do for 0 to n-1 on all processors: most of the time goes into system calls.
+// share calls do for 0 to n-1 on all processors: most of the time goes into system calls. Each takes
+// the next when it is free, because some may be busy with other programs.
 func share(n int, do func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n/worthAThread+1)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				do(i)
-			}
-		})
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			do(i)
+		}
 	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0)-1, n/worthAThread) {
+		wg.Go(work)
+	}
+	work()
 	wg.Wait()
 }
