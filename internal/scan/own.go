@@ -148,6 +148,9 @@ func (o *own) fill(dir int, c *Config) error {
 	}
 	o.fifo = fd
 	_, _ = fifo.Grow(fd, fifoSize) // a smaller one is good enough
+	if err := o.giveUnread(); err != nil {
+		return &cli.Failure{Doing: "use " + unreadFile, Err: err}
+	}
 	return nil
 }
 

@@ -92,6 +92,11 @@ func Run(c Config) error {
 	}
 	for {
 		s.loop()
+		if s.hub != nil && !s.quit && !s.lost {
+			if err := s.own.keepUnread(); err != nil {
+				s.print.Warn("write", unreadFile, err)
+			}
+		}
 		s.close()
 		if !s.lost || s.quit || !s.reopen() {
 			return nil

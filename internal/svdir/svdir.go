@@ -39,6 +39,7 @@ const (
 const (
 	ScanOwn       = ".svscan"
 	Events        = "events"
+	Unread        = "events.unread"
 	EventsSocket  = "events.sock"
 	ControlSocket = "control.sock"
 	Journal       = "journal"
