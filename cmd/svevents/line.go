@@ -145,6 +145,9 @@ func facts(item *subscribe.Item) []string {
 }
 
 func gapFacts(r *event.Record, g subscribe.Gap) []string {
+	if r.Reason != "" && g.Missed > 0 {
+		return []string{strconv.FormatUint(g.Missed, 10) + " lost", cli.Printable(r.Reason)}
+	}
 	if g.Missed == 0 {
 		return []string{"events may be missing", cli.Printable(r.Reason)}
 	}

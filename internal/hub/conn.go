@@ -99,7 +99,10 @@ func (h *Hub) serve(conn *net.UnixConn, control bool) {
 	s.replying = control
 	s.begin(g)
 	h.serving.Go(func() {
-		_ = s.run() // the client has left: that is its right
+		if err := s.run(); err != nil && control {
+			s.stop() // the client has left: that is its right; what it has asked for is still to be read
+			return
+		}
 		s.close()
 	})
 	if control {
@@ -118,9 +121,8 @@ func (h *Hub) greet(conn *net.UnixConn, in *lineReader) (greeting, error) {
 	hello := event.Record{Event: event.Hello}
 	first, last := h.ring.bounds()
 	hello.Extra = []event.Field{text("epoch", h.epoch), number("first", first), number("last", last)}
-	if _, err := conn.Write(hello.Append(nil)); err != nil {
-		return greeting{}, err
-	}
+	// A client that has left may have sent requests before: then only the writing fails.
+	_, _ = conn.Write(hello.Append(nil))
 	line, err := in.next()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errSilent

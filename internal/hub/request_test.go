@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -226,6 +227,21 @@ func TestClientLeavesAfterItsRequest(t *testing.T) {
 		c.send("\n" + `{"do":"hup","service":["web"]}`)
 		must(t, c.conn.Close())
 		reads(t, web, "h")
+	}
+}
+
+// A client need not even wait for the hello: all that it wrote before it left is done.
+func TestClientLeavesBeforeTheHello(t *testing.T) {
+	p := newPlace(t)
+	web := p.supervised("web")
+	p.run(p.config())
+	for range 20 {
+		conn, err := net.Dial("unix", filepath.Join(p.own, svdir.ControlSocket))
+		must(t, err)
+		_, err = io.WriteString(conn, only+"\n"+`{"do":"hup","service":["web"]}`+"\n"+`{"do":"alarm","service":["web"]}`+"\n")
+		must(t, err)
+		must(t, conn.Close())
+		reads(t, web, "ha")
 	}
 }
 

@@ -276,14 +276,19 @@ func (s *subscriber) settle() {
 	s.rouse()
 }
 
-// close ends the stream whatever is still to be sent.
-func (s *subscriber) close() {
+// stop ends the stream whatever is still to be sent, but not the connection.
+func (s *subscriber) stop() {
 	s.mu.Lock()
 	s.closed = true
 	s.drained.Broadcast()
 	s.mu.Unlock()
-	_ = s.conn.Close() // what could not be sent, nobody wants
 	s.rouse()
+}
+
+// close ends the stream and the connection.
+func (s *subscriber) close() {
+	s.stop()
+	_ = s.conn.Close() // what could not be sent, nobody wants
 }
 
 // ended reports that the stream ends as soon as what is prepared has been sent.

@@ -105,7 +105,11 @@ func (r *restart) connection(conn net.Conn) (bool, error) {
 		}
 		var rec record
 		if err := json.Unmarshal(line, &rec); err != nil {
-			return false, err
+			// A user's event may have a field of another type: what could be read of it counts.
+			var other *json.UnmarshalTypeError
+			if !errors.As(err, &other) {
+				return false, err
+			}
 		}
 		done, err := r.handle(conn, rec)
 		if done || err != nil {
@@ -123,7 +127,7 @@ func (r *restart) handle(conn net.Conn, rec record) (bool, error) {
 		}
 	case "answer", "error":
 		if !rec.OK {
-			fmt.Fprintln(os.Stderr, r.service+": not restarted", rec.Reason)
+			fmt.Fprintln(os.Stderr, r.service+": not restarted: "+rec.Reason)
 			return false, errRefused
 		}
 		fmt.Fprintf(os.Stdout, "%s: restarted\n", r.service)
@@ -168,7 +172,10 @@ func (r *restart) note(rec record) {
 	if rec.State != "" {
 		fmt.Fprintf(os.Stdout, ", state %s, pid %d", rec.State, rec.PID)
 	}
-	fmt.Fprintln(os.Stdout, rec.Reason)
+	if rec.Reason != "" {
+		fmt.Fprint(os.Stdout, ", ", rec.Reason)
+	}
+	fmt.Fprintln(os.Stdout)
 	switch {
 	case r.asked && rec.Event == "command" && rec.Command == "restart":
 		r.taken = true
