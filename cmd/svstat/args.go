@@ -17,7 +17,7 @@ type options struct {
 }
 
 // A flag is one option of the command line. They are read here, not by pflag as those of the other
-// commands, because pflag links net, whose start takes as long as the status of dozens of services.
+// commands, because pflag links net, whose start takes as long as the status of a dozen services.
 type flag struct {
 	short    byte
 	long     string

@@ -9,7 +9,7 @@ import (
 )
 
 // TestImports holds what svstat links: it is to be no slower than other suites' status commands, and
-// the start of these takes as long as the status of dozens of services.
+// their start takes as long as the status of a dozen services.
 func TestImports(t *testing.T) {
 	forbidden := []string{"net", "encoding/json", "flag", "github.com/spf13/pflag", "log/slog", "os/exec", "os/user", "regexp"}
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
