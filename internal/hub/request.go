@@ -145,7 +145,7 @@ func (h *Hub) command(a *answer, r request, found []svdir.Found) (wait func()) {
 		turn := h.turns.take(f.Dir)
 		began := time.Now()
 		all.Go(func() {
-			err := h.carryOut(turn, r, f)
+			err := h.carryOut(a.to.left, turn, r, f)
 			a.did(f.Name, time.Since(began), err)
 		})
 	}
@@ -156,9 +156,11 @@ func (h *Hub) command(a *answer, r request, found []svdir.Found) (wait func()) {
 }
 
 // carryOut does one command to one service, once it is its turn. The next one's turn comes as soon
-// as the command is written: it does not wait for what this one waits for.
-func (h *Hub) carryOut(turn *turn, r request, f svdir.Found) error {
-	ctx := h.commands
+// as the command is written: it does not wait for what this one waits for. And from then on nothing
+// is waited for if the client has left.
+func (h *Hub) carryOut(left context.Context, turn *turn, r request, f svdir.Found) error {
+	ctx, stop := context.WithCancel(h.commands)
+	defer stop()
 	defer turn.pass()
 	if r.Timeout > 0 {
 		limit := time.Duration(r.Timeout * float64(time.Second))
@@ -174,7 +176,10 @@ func (h *Hub) carryOut(turn *turn, r request, f svdir.Found) error {
 	return command.Do(ctx, f.Dir, command.Request{
 		Commands: []control.Command{r.command},
 		Wait:     r.wait,
-		Sent:     turn.pass,
+		Sent: func() {
+			turn.pass()
+			context.AfterFunc(left, stop)
+		},
 	})
 }
 

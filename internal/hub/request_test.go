@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -227,6 +228,29 @@ func TestClientLeavesAfterItsRequest(t *testing.T) {
 		c.send("\n" + `{"do":"hup","service":["web"]}`)
 		must(t, c.conn.Close())
 		reads(t, web, "h")
+	}
+}
+
+// What a client that has left waited for, nobody waits for any more.
+func TestNobodyWaitsForAClientThatLeft(t *testing.T) {
+	p := newPlace(t)
+	web := p.supervised("web")
+	p.run(p.config())
+	c := p.ask(svdir.ControlSocket, only)
+	c.send(`{"do":"up","service":["web"],"wait":"D"}`)
+	reads(t, web, "u")
+	must(t, c.conn.Close())
+	fifodir := filepath.Join(p.scan, "web", svdir.Fifodir)
+	for end := time.Now().Add(giveUp); ; {
+		subscribers, err := os.ReadDir(fifodir)
+		must(t, err)
+		if len(subscribers) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("somebody still waits")
+		}
+		p.ask(svdir.ControlSocket, only).send(`{"do":"status","service":["web"]}`)
 	}
 }
 

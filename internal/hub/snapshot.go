@@ -14,9 +14,6 @@ import (
 	"vigil/internal/svdir"
 )
 
-// maxState is more bytes than a state file has.
-const maxState = 64 << 10
-
 // A picture is a snapshot on its way to one subscriber: each state is read when there is room for
 // it. It is true up to seq, because supervise writes its state before the event.
 type picture struct {
@@ -82,7 +79,7 @@ func readState(found svdir.Found) (event.Record, error) {
 	}
 	defer closeFD(dir)
 	r := event.Record{}
-	text, err := status.ReadFile(dir, svdir.Supervise+"/"+svdir.StateFile, maxState)
+	text, err := status.ReadFile(dir, svdir.Supervise+"/"+svdir.StateFile, svdir.MaxState)
 	if err == nil {
 		r, err = event.Decode(text)
 	}

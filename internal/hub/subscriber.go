@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"net"
 	"slices"
@@ -29,7 +30,9 @@ type subscriber struct {
 	synced   bool     // the end of a stream that does not follow has been told
 	states   *picture // the snapshot that is being sent
 
-	own    []byte // sent before anything else
+	own    []byte          // sent before anything else
+	left   context.Context // done when the client has gone
+	leave  context.CancelFunc
 	spans  []span
 	bufs   [][]byte
 	failed error
@@ -45,6 +48,7 @@ type subscriber struct {
 func newSubscriber(h *Hub, conn *net.UnixConn) *subscriber {
 	s := &subscriber{hub: h, conn: conn, cursor: cursor{wake: make(chan struct{}, 1)}}
 	s.drained = sync.NewCond(&s.mu)
+	s.left, s.leave = context.WithCancel(context.Background())
 	return s
 }
 
@@ -282,6 +286,7 @@ func (s *subscriber) stop() {
 	s.closed = true
 	s.drained.Broadcast()
 	s.mu.Unlock()
+	s.leave()
 	s.rouse()
 }
 

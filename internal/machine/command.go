@@ -45,10 +45,12 @@ func (t *step) commanded(c Commanded) {
 	case control.Reload:
 		t.reload()
 	case control.Upgrade:
+		t.tellCommand(entry, c.Why) // there is no later
 		t.do(Upgrade{})
+		return
 	default:
 		if t.Role == Run {
-			t.ask(Job{svdir.Control + "/" + string(rune(c.Command)), c.Command})
+			t.ask(Job{Program: svdir.Control + "/" + string(rune(c.Command)), Before: c.Command})
 		}
 	}
 	t.tellCommand(entry, c.Why)
@@ -84,7 +86,7 @@ func (t *step) up(want Want) {
 	if t.Job.Program == svdir.Control+"/u" {
 		return // the start under way will see the new want
 	}
-	t.ask(Job{svdir.Control + "/u", control.Up})
+	t.ask(Job{Program: svdir.Control + "/u", Before: control.Up})
 }
 
 func (t *step) down() {
@@ -148,7 +150,7 @@ func (t *step) reload() {
 		return
 	}
 	if t.set.Reload {
-		t.run(Job{svdir.Reload, control.Reload})
+		t.run(Job{Program: svdir.Reload, Before: control.Reload, Run: t.Starts})
 		return
 	}
 	t.do(Signal{PID: t.PID, Signal: t.set.ReloadSignal})
@@ -164,7 +166,7 @@ func (t *step) stop(c control.Command) {
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
-	t.ask(Job{svdir.Control + "/t", c})
+	t.ask(Job{Program: svdir.Control + "/t", Before: c})
 	if first {
 		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
 	}
@@ -172,6 +174,7 @@ func (t *step) stop(c control.Command) {
 
 // ask runs a control program before the signal of a command, if there is one.
 func (t *step) ask(j Job) {
+	j.Run = t.Starts
 	letter := strings.TrimPrefix(j.Program, svdir.Control+"/")
 	if !strings.Contains(t.set.Control, letter) {
 		t.jobDone(j, false)
@@ -192,6 +195,9 @@ func (t *step) run(j Job) {
 
 // jobDone does what a script has not done.
 func (t *step) jobDone(j Job, handled bool) {
+	if j.Before != control.Up && j.Run != t.Starts {
+		return // the run that it was about has ended meanwhile
+	}
 	switch j.Before { //nolint:exhaustive // the default is a signal
 	case 0:
 	case control.Up:
@@ -207,7 +213,7 @@ func (t *step) jobDone(j Job, handled bool) {
 	case control.Down, control.Exit, control.Restart:
 		t.sendStop(handled)
 		if after := string(rune(j.Before)); j.Before != control.Restart && strings.Contains(t.set.Control, after) {
-			t.run(Job{svdir.Control + "/" + after, 0})
+			t.run(Job{Program: svdir.Control + "/" + after})
 		}
 	default:
 		t.send(j.Before, handled)

@@ -148,7 +148,7 @@ func (w *fuzzWorld) act(a Action) {
 		}
 	case Exit:
 		w.gone = true
-	case Record, Serve, Notify, Tally, SetDown, CloseInput, Warn, Upgrade:
+	case Record, Serve, Notify, Tally, SetDown, CloseInput, Warn, Upgrade, Look:
 	}
 }
 

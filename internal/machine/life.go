@@ -115,7 +115,7 @@ func (t *step) notRun(n NotRun) {
 		t.settle(false)
 	case Run:
 		t.Deaths++
-		t.Lived = 0
+		t.Lived, t.Asked = 0, false // what was asked for is done; a start that fails at once must wait
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
@@ -135,11 +135,13 @@ func (t *step) forget() {
 
 func (t *step) died(d Died) {
 	switch {
-	case d.PID == t.ScriptPID && d.PID != 0:
-		t.scriptDone(d.Exit.OK())
-	case d.PID != t.PID || d.PID == 0:
+	case d.PID == 0:
 		t.helperDied(d)
-	case t.Role == Run && !t.Released:
+	case d.PID == t.ScriptPID:
+		t.scriptDone(d.Exit.OK())
+	case d.PID != t.PID:
+		t.helperDied(d)
+	case t.Role == Run && !t.Released && t.at.Mono-t.StartedAt < readyAfter:
 		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
 		t.Phase, t.Asked = event.PhaseDown, true
 		t.settle(false)
@@ -206,15 +208,19 @@ func (t *step) helperDied(d Died) {
 	}
 }
 
+// clearEvery is how often it is looked whether a process group is empty: the death of its last member
+// is told, but not that of one whose parent never waits for it.
+const clearEvery = time.Second
+
 // clear kills what is left of run's process group, and reports that there is something to wait for.
 func (t *step) clear(forGood bool) bool {
 	first := !t.Clearing
 	t.Clearing = t.set.Leftover == settings.Kill && t.Leftover.Group
-	t.ForGood = forGood && t.Clearing
+	t.ForGood, t.ClearAt = forGood && t.Clearing, 0
 	if !t.Clearing {
 		return false
 	}
-	t.Phase = event.PhaseFinishing
+	t.Phase, t.ClearAt = event.PhaseFinishing, t.after(clearEvery)
 	t.do(Signal{t.RunPID, "KILL", settings.Group})
 	if first {
 		t.tell(event.Record{Event: event.Killed, PIDs: t.Leftover.PIDs, Signal: "KILL", Why: settings.Leftover})
@@ -345,6 +351,9 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ScriptAt) && t.ScriptPID != 0 {
 		t.kill(t.ScriptPID, settings.TimeoutFinish)
+	}
+	if t.due(&t.ClearAt) {
+		t.do(Look{})
 	}
 	if t.due(&t.EOFAt) && t.Role == Run {
 		t.Want = WantDown

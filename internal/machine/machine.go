@@ -80,6 +80,7 @@ const exitForGood = 125
 type Job struct {
 	Program string          // relative to the service directory
 	Before  control.Command // whose signal it may stand for; 0 if none
+	Run     uint64          // Starts when it was asked: a later run is not meant
 }
 
 // A State is everything that supervise knows of its service. A time of 0 is no time.
@@ -131,6 +132,7 @@ type State struct {
 	KillAt   time.Duration // KILL to run's group
 	FinishAt time.Duration // KILL to finish
 	ScriptAt time.Duration // KILL to the script
+	ClearAt  time.Duration // look again whether the process group is empty
 	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
 }
 
@@ -248,6 +250,8 @@ type (
 	CloseInput struct{}
 	// Warn tells people, on standard error.
 	Warn struct{ Text string }
+	// Look asks for a Died without a process: what is left of run's helpers now.
+	Look struct{}
 	// Upgrade replaces supervise by its new binary.
 	Upgrade struct{}
 	// Exit ends supervise with status 0.
@@ -265,6 +269,7 @@ func (Tally) action()      {}
 func (SetDown) action()    {}
 func (CloseInput) action() {}
 func (Warn) action()       {}
+func (Look) action()       {}
 func (Upgrade) action()    {}
 func (Exit) action()       {}
 
@@ -326,7 +331,7 @@ func (t *step) number() {
 // Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
 func (s State) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.EOFAt} {
+	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d
 		}

@@ -260,7 +260,7 @@ func describe(a Action) string {
 		return fmt.Sprint("down file ", a.Down)
 	case Warn:
 		return "warn " + a.Text
-	case Record, Serve, CloseInput, Upgrade, Exit:
+	case Record, Serve, CloseInput, Look, Upgrade, Exit:
 		return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a), "machine."))
 	}
 	return "?"

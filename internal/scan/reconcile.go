@@ -46,6 +46,7 @@ func (s *scanner) look() {
 	now := s.clock()
 	if s.ending {
 		s.nextLook = now + slowRescan
+		s.whole = false
 		clear(s.dirty)
 		clear(s.moved)
 		return

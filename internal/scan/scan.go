@@ -92,8 +92,8 @@ func Run(c Config) error {
 	}
 	for {
 		s.loop()
-		if s.hub != nil && !s.quit && !s.lost {
-			if err := s.own.keepUnread(); err != nil {
+		if s.Hub != "" && !s.quit && !s.lost {
+			if err := s.own.keepUnread(s.out.queue); err != nil {
 				s.print.Warn("write", unreadFile, err)
 			}
 		}
@@ -294,7 +294,7 @@ func (s *scanner) done() bool {
 	if s.hub != nil {
 		s.leave(s.hub)
 	}
-	return s.hub == nil && len(s.out.queue) == 0
+	return s.hub == nil
 }
 
 // due is when the next deadline is.

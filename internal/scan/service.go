@@ -203,7 +203,7 @@ func (p *post) isRunning() bool {
 // readState reads the record that the supervise keeps.
 func (p *post) readState() (event.Record, error) {
 	dir, name := p.inPin(svdir.Supervise + "/" + svdir.StateFile)
-	line, err := status.ReadFile(dir, name, maxStateFile)
+	line, err := status.ReadFile(dir, name, svdir.MaxState)
 	if err != nil {
 		return event.Record{}, err
 	}

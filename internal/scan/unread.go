@@ -14,9 +14,10 @@ import (
 
 const unreadFile = svdir.ScanOwn + "/" + svdir.Unread
 
-// keepUnread puts what is left in the events FIFO into a file: the last words of the hub's own
-// supervise have no hub that could read them, and would be gone with the FIFO's last descriptor.
-func (o *own) keepUnread() error {
+// keepUnread puts what is left in the events FIFO into a file, and what waits for room in it: the last
+// words of the hub's own supervise have no hub that could read them, and would be gone with the
+// FIFO's last descriptor.
+func (o *own) keepUnread(waiting [][]byte) error {
 	var text []byte
 	b := make([]byte, eventSize)
 	for len(text) < fifoSize {
@@ -28,6 +29,9 @@ func (o *own) keepUnread() error {
 			break // it is empty
 		}
 		text = append(text, b[:n]...)
+	}
+	for _, line := range waiting {
+		text = append(text, line...)
 	}
 	if len(text) == 0 {
 		return nil

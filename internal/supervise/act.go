@@ -46,6 +46,8 @@ func (s *service) act(a machine.Action) {
 		s.messages.warn(a.Text)
 	case machine.Upgrade:
 		s.upgrade()
+	case machine.Look:
+		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0)})
 	case machine.Exit:
 		s.done = true
 	}
@@ -198,7 +200,11 @@ func openBlocking(dir int, name string, how func(int, string) (int, error)) (int
 	if err != nil {
 		return -1, err
 	}
-	return fd, unix.SetNonblock(fd, false)
+	if err := unix.SetNonblock(fd, false); err != nil {
+		_ = unix.Close(fd) // nothing was written
+		return -1, err
+	}
+	return fd, nil
 }
 
 // runEnv is run's environment: everybody's, and what env/ says.
@@ -216,11 +222,7 @@ func (s *service) signal(a machine.Signal) {
 	var err error
 	switch {
 	case a.Scope == settings.Tree:
-		for _, pid := range process.Descendants(os.Getpid()) {
-			if pid != s.state.ScriptPID {
-				err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
-			}
-		}
+		err = s.signalTree(a.PID, sig)
 	case s.adopted != nil && a.PID == s.adopted.PID():
 		send := s.adopted.Signal
 		if a.Scope == settings.Group {
@@ -233,6 +235,22 @@ func (s *service) signal(a machine.Signal) {
 		err = unix.Kill(a.PID, sig)
 	}
 	s.check("signal "+string(a.Signal), ignoreGone(err))
+}
+
+// signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are
+// reached itself, its group, and what is below it.
+func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
+	tree := process.Descendants(os.Getpid())
+	if s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid) {
+		tree = append(tree, process.Descendants(pid)...)
+		err = s.adopted.SignalGroup(sig)
+	}
+	for _, pid := range tree {
+		if pid != s.state.ScriptPID {
+			err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
+		}
+	}
+	return err
 }
 
 // ignoreGone forgives a signal to a process that has just ended: its death is told.
@@ -261,6 +279,7 @@ func (s *service) setDown(down bool) error {
 // upgrade replaces this process by the binary that is at its path now. It comes back only if that
 // fails; else the new one finds the record of the service, and adopts it.
 func (s *service) upgrade() {
+	s.settleEvents()
 	path, err := os.Executable()
 	if err == nil {
 		err = syscall.Exec(path, os.Args, os.Environ())

@@ -7,28 +7,31 @@ import (
 	"strconv"
 
 	"vigil/internal/event"
+	"vigil/internal/machine"
 	"vigil/internal/process"
 	"vigil/internal/svdir"
 )
 
 // adopt takes over the process of a record, if it lives. If it has ended, adopt says how, as well
-// as that can be told.
-func (s *service) adopt(r event.Record) (alive, stage bool, exit event.Exit) {
+// as that can be told. An error means that nobody knows whether it lives: nothing may be started.
+func (s *service) adopt(r event.Record, b *machine.Began) error {
 	h, err := process.Open(r.PID, r.Start)
-	if err != nil {
-		if !errors.Is(err, process.ErrGone) {
-			s.problem("adoption", err)
-		}
-		return false, false, s.reaped(r)
+	if errors.Is(err, process.ErrGone) {
+		b.Exit = s.reaped(r)
+		return nil
 	}
-	if code, dead := h.Ended(); dead {
+	if err != nil {
+		return err
+	}
+	if exit, dead := h.Ended(); dead {
 		_ = h.Close() // it has told all
-		return false, false, code
+		b.Exit = exit
+		return nil
 	}
 	s.adopted = h
-	stage = process.IsStage(r.PID)
+	b.Alive, b.Stage = true, process.IsStage(r.PID)
 	if process.IsChild(r.PID) {
-		return true, stage, event.Exit{} // after an upgrade: its death comes by SIGCHLD
+		return nil // after an upgrade: its death comes by SIGCHLD
 	}
 	go func() {
 		exit, err := h.Wait()
@@ -37,7 +40,7 @@ func (s *service) adopt(r event.Record) (alive, stage bool, exit event.Exit) {
 		}
 		s.post(note{kind: noteAdopted, pid: r.PID, exit: exit})
 	}()
-	return true, stage, event.Exit{}
+	return nil
 }
 
 // reaped returns how a process ended that svscan has reaped, by its word; else an unknown exit.

@@ -32,12 +32,8 @@ func (p *eventPipe) send(line []byte) error {
 	if p.path == "" {
 		return nil
 	}
-	if p.fd < 0 {
-		fd, err := fifo.OpenBoth(unix.AT_FDCWD, p.path)
-		if err != nil {
-			return err
-		}
-		p.fd = fd
+	if err := p.open(); err != nil {
+		return err
 	}
 	if len(p.held) > 0 {
 		p.hold(line)
@@ -51,45 +47,72 @@ func (p *eventPipe) send(line []byte) error {
 	return err
 }
 
+// open opens the FIFO, or the one that has taken its place.
+func (p *eventPipe) open() error {
+	var there, ours unix.Stat_t
+	same := p.fd >= 0 && unix.Fstat(p.fd, &ours) == nil &&
+		(unix.Stat(p.path, &there) != nil || there.Dev == ours.Dev && there.Ino == ours.Ino)
+	if same {
+		return nil
+	}
+	fd, err := fifo.OpenBoth(unix.AT_FDCWD, p.path)
+	if err != nil {
+		return err
+	}
+	if p.fd >= 0 {
+		_ = unix.Close(p.fd) // what is in it, nobody can read
+	}
+	p.fd = fd
+	return nil
+}
+
 func (p *eventPipe) hold(line []byte) {
 	if len(p.held) < eventsHeld {
 		p.held = append(p.held, line)
 	}
-	if !p.waiting {
-		p.waiting = true
-		go p.wait()
-	}
+	p.wait()
 }
 
-// wait waits until the FIFO has room, and says so. It opens a descriptor of its own, because only
-// a writing one in the poller stays asleep while others write.
+// wait has somebody say when the FIFO has room. It opens a descriptor for that, because only a
+// writing one in the poller stays asleep while others write. If it cannot, the next event tries
+// again.
 func (p *eventPipe) wait() {
-	fd, err := fifo.OpenWrite(unix.AT_FDCWD, p.path)
-	if err != nil {
-		p.post(note{kind: noteRoom})
+	if p.waiting {
 		return
 	}
-	f := os.NewFile(uintptr(fd), p.path)
-	defer func() { _ = f.Close() }() // nothing was written through it
-	c, err := f.SyscallConn()
-	if err == nil {
-		_ = c.Write(func(fd uintptr) bool { // the error is that of a closed file
-			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-			n, _ := unix.Poll(poll, 0)
-			return n > 0
-		})
+	fd, err := fifo.OpenWrite(unix.AT_FDCWD, p.path)
+	if err != nil {
+		return
 	}
-	p.post(note{kind: noteRoom})
+	p.waiting = true
+	f := os.NewFile(uintptr(fd), p.path)
+	go func() {
+		c, err := f.SyscallConn()
+		if err == nil {
+			_ = c.Write(func(fd uintptr) bool { // the error is that of a closed file
+				poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+				n, _ := unix.Poll(poll, 0)
+				return n > 0
+			})
+		}
+		_ = f.Close() // nothing was written through it
+		p.post(note{kind: noteRoom})
+	}()
 }
 
 // flush writes what was held.
 func (p *eventPipe) flush() error {
 	p.waiting = false
+	if len(p.held) == 0 {
+		return nil
+	}
+	if err := p.open(); err != nil {
+		return err
+	}
 	for len(p.held) > 0 {
 		err := fifo.Write(p.fd, p.held[0])
 		if errors.Is(err, unix.EAGAIN) {
-			p.waiting = true
-			go p.wait()
+			p.wait()
 			return nil
 		}
 		if err != nil {

@@ -53,7 +53,9 @@ func Run(ctx context.Context, c Config) error {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
 	go s.watchControl()
-	s.begin()
+	if err := s.begin(); err != nil {
+		return err
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for !s.done {
@@ -79,6 +81,7 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}
 	s.settleEvents()
+	s.messages.close()
 	return nil
 }
 
@@ -164,7 +167,6 @@ func (s *service) drainControl() {
 	if err != nil {
 		return // closed: we are leaving
 	}
-	var decoder control.Decoder
 	var b [512]byte
 	for total := 0; total < maxDrain && !s.done; {
 		n := 0
@@ -173,7 +175,7 @@ func (s *service) drainControl() {
 		}
 		total += n
 		for _, byt := range b[:n] {
-			if command, why, ok := decoder.Next(byt); ok {
+			if command, why, ok := s.decoder.Next(byt); ok {
 				s.step(machine.Commanded{Command: command, Why: why})
 			}
 		}
@@ -234,6 +236,10 @@ func (s *service) ended(pid int, exit event.Exit) {
 			return
 		}
 		delete(s.pending, pid)
+	}
+	if s.adopted != nil && s.adopted.PID() == pid {
+		_ = s.adopted.Close() // its pid may be another's from now on
+		s.adopted = nil
 	}
 	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid)})
 }

@@ -1,6 +1,8 @@
 package supervise
 
 import (
+	"time"
+
 	"vigil/internal/cli"
 )
 
@@ -12,14 +14,19 @@ const messagesHeld = 32
 type messages struct {
 	printer *cli.Printer
 	lines   chan string
+	written chan struct{} // all of them
 }
+
+// flushTime is how long the end of supervise waits for the reader of its messages.
+const flushTime = time.Second
 
 func newMessages(p *cli.Printer) *messages { return &messages{printer: p} }
 
 func (m *messages) warn(text string) {
 	if m.lines == nil {
-		m.lines = make(chan string, messagesHeld)
+		m.lines, m.written = make(chan string, messagesHeld), make(chan struct{})
 		go func() {
+			defer close(m.written)
 			for line := range m.lines {
 				m.printer.Print("warning: " + line)
 			}
@@ -28,5 +35,17 @@ func (m *messages) warn(text string) {
 	select {
 	case m.lines <- text:
 	default: // what nobody reads is not worth a service
+	}
+}
+
+// close gives the reader a moment to read what is held.
+func (m *messages) close() {
+	if m.lines == nil {
+		return
+	}
+	close(m.lines)
+	select {
+	case <-m.written:
+	case <-time.After(flushTime):
 	}
 }

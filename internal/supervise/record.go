@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/fifo"
@@ -115,7 +117,7 @@ func (s *service) beginTally(goOn bool) {
 }
 
 // begin finds out what the supervise before left, and starts the machine.
-func (s *service) begin() {
+func (s *service) begin() error {
 	prior, err := s.readState()
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
@@ -129,9 +131,12 @@ func (s *service) begin() {
 		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
 	}
 	if b.Resume && prior.Program != "" {
-		b.Alive, b.Stage, b.Exit = s.adopt(prior)
+		if err := s.adopt(prior, &b); err != nil {
+			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
+		}
 	}
 	s.step(b)
+	return nil
 }
 
 // Errors of a state file that is not believed.
@@ -139,9 +144,6 @@ var (
 	errStateOwner = errors.New("somebody else may have written it")
 	errStateBad   = errors.New("bad format")
 )
-
-// maxState bounds the state file in bytes.
-const maxState = 64 << 10
 
 // readState reads what the supervise before left. It is believed only if nobody else can have
 // written it.
@@ -160,7 +162,7 @@ func (s *service) readState() (event.Record, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != unix.Geteuid() || st.Mode&othersMayWrite != 0 {
 		return event.Record{}, errStateOwner
 	}
-	b, err := status.Read(fd, maxState)
+	b, err := status.Read(fd, svdir.MaxState)
 	if err != nil {
 		return event.Record{}, err
 	}

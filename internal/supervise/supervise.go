@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
+	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
@@ -65,6 +66,7 @@ type service struct {
 	last     event.Record   // the last event
 	pending  map[int]*start // by pid of the stage
 	adopted  *process.Handle
+	decoder  control.Decoder
 	inbox    chan note
 	queue    []machine.What // answers to actions, before anything else
 	begun    bool

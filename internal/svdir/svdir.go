@@ -58,6 +58,9 @@ const (
 	ModeDown      = 0o644
 )
 
+// MaxState bounds a state file, in bytes.
+const MaxState = 64 << 10
+
 // MaxName is the length of the longest service name in bytes.
 const MaxName = 255
 
