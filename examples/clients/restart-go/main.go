@@ -106,8 +106,7 @@ func (r *restart) connection(conn net.Conn) (bool, error) {
 		var rec record
 		if err := json.Unmarshal(line, &rec); err != nil {
 			// A user's event may have a field of another type: what could be read of it counts.
-			var other *json.UnmarshalTypeError
-			if !errors.As(err, &other) {
+			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 				return false, err
 			}
 		}
