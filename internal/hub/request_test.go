@@ -146,13 +146,19 @@ func TestBadRequests(t *testing.T) {
 
 func names(n int) string { return strings.TrimSuffix(strings.Repeat(`"web",`, n), ",") }
 
+// isUp says in a service's status that it runs.
+func (p *place) isUp(service string) {
+	p.t.Helper()
+	up := status.Record{Stamp: noon, PID: 1, Want: 'u', Phase: status.Run}
+	text := up.Encode()
+	must(p.t, os.WriteFile(filepath.Join(p.scan, service, svdir.Supervise, svdir.StatusFile), text[:], 0o600))
+}
+
 // Commands to one service keep their order, and none waits for what another one waits for.
 func TestOrderOfRequests(t *testing.T) {
 	p := newPlace(t)
 	web := p.supervised("web")
-	up := status.Record{Stamp: noon, PID: 1, Want: 'u', Phase: status.Run}
-	text := up.Encode()
-	must(t, os.WriteFile(filepath.Join(p.scan, "web", svdir.Supervise, svdir.StatusFile), text[:], 0o600))
+	p.isUp("web")
 	p.run(p.config())
 	first, second := p.ask(svdir.ControlSocket, only), p.ask(svdir.ControlSocket, only)
 	first.send(`{"id":1,"do":"restart","service":["web"],"wait":"d","timeout":1e5}`)
@@ -235,6 +241,7 @@ func TestClientLeavesAfterItsRequest(t *testing.T) {
 func TestNobodyWaitsForAClientThatLeft(t *testing.T) {
 	p := newPlace(t)
 	web := p.supervised("web")
+	p.isUp("web")
 	p.run(p.config())
 	c := p.ask(svdir.ControlSocket, only)
 	c.send(`{"do":"up","service":["web"],"wait":"D"}`)
