@@ -17,7 +17,8 @@ import (
 	"vigil/internal/supervise"
 )
 
-const usage = `supervise [-R] [-e FIFO] DIR`
+const usage = `supervise [-R] [-e FIFO] DIR
+       supervise -t DIR`
 
 const help = `usage: ` + usage + `
 
@@ -25,6 +26,7 @@ Starts the program DIR/run, restarts it when it dies, and takes commands for it.
 
   -R          x and o are runit's: x stops the service first, o wants it down
   -e FIFO     write events to this FIFO
+  -t          say whether this binary could take over DIR from the supervise that has it
   -h, --help  print this text
   --version   print the version
 `
@@ -36,6 +38,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c := supervise.Config{Stderr: stderr}
+	test := false
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-" {
 		arg := args[0]
 		args = args[1:]
@@ -50,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		case arg == "-R":
 			c.Runit = true
 			continue
+		case arg == "-t":
+			test = true
+			continue
 		case arg == "-e" && len(args) > 0:
 			c.Events, args = args[0], args[1:]
 			continue
@@ -63,6 +69,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if len(args) != 1 || args[0] == "" {
 		return cli.UsageError(usage)
+	}
+	if test {
+		return supervise.Test(args[0])
 	}
 	c.Dir = args[0]
 	err := supervise.Run(ctx, c)

@@ -123,8 +123,19 @@ type Record struct {
 	Since      time.Time
 	ReadySince time.Time
 	StartedAt  time.Duration // monotonic, since boot: the last start of run
-	DueAt      time.Duration // monotonic: the next start, or the end of a time limit
+	DueAt      time.Duration // monotonic: the next start
 	Delay      time.Duration // the current delay of the back-off
+
+	// What a stop, or the killing of what is left, needs to go on.
+	Group    int           // pid of the last run: its process group
+	Sent     string        // the last signal that the operator sent
+	AskedWhy string        // why the death was asked for
+	Stages   int           // signals of the stop that are still to be sent
+	StageAt  time.Duration // monotonic: the next of them
+	KillAt   time.Duration // monotonic: KILL
+	EOFAt    time.Duration // monotonic: a logger that has not ended on end of file is stopped
+	Clearing bool          // what is left of the process group is being killed
+	ForGood  bool          // finish said: never again
 
 	Cut   bool    // fields were left out, so that the line fits
 	Extra []Field // fields that this version does not know, in their order

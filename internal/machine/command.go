@@ -45,9 +45,7 @@ func (t *step) commanded(c Commanded) {
 	case control.Reload:
 		t.reload()
 	case control.Upgrade:
-		t.tellCommand(entry, c.Why) // there is no later
-		t.do(Upgrade{})
-		return
+		t.run(Job{Program: svdir.Supervise, Before: control.Upgrade})
 	default:
 		if t.Role == Run {
 			t.ask(Job{Program: svdir.Control + "/" + string(rune(c.Command)), Before: c.Command})
@@ -189,17 +187,23 @@ func (t *step) run(j Job) {
 		t.Queue = append(slices.Clone(t.Queue), j)
 		return
 	}
-	t.Job = j
+	if t.Job = j; j.Before == control.Upgrade {
+		t.do(Try{})
+		return
+	}
 	t.do(Spawn{Role: Script, Program: "./" + j.Program})
 }
 
 // jobDone does what a script has not done.
 func (t *step) jobDone(j Job, handled bool) {
-	if j.Before != control.Up && j.Run != t.Starts {
+	isOfRun := j.Before != control.Up && j.Before != control.Upgrade
+	if isOfRun && j.Run != t.Starts {
 		return // the run that it was about has ended meanwhile
 	}
 	switch j.Before { //nolint:exhaustive // the default is a signal
 	case 0:
+	case control.Upgrade:
+		t.upgrade(handled)
 	case control.Up:
 		if t.Want != WantDown && t.Role == NoRole && t.Phase == event.PhaseDown {
 			t.start()
@@ -218,6 +222,15 @@ func (t *step) jobDone(j Job, handled bool) {
 	default:
 		t.send(j.Before, handled)
 	}
+}
+
+// upgrade follows a try of the new binary.
+func (t *step) upgrade(possible bool) {
+	if possible {
+		t.do(Upgrade{})
+		return
+	}
+	t.tell(event.Record{Event: event.Config, File: svdir.Supervise, Reason: "the new binary cannot take over; the old one goes on"})
 }
 
 // sendStop sends a stop's signals. A stopped process must be continued to take the first of them;

@@ -119,6 +119,8 @@ func (w *fuzzWorld) step(what What) {
 
 func (w *fuzzWorld) act(a Action) {
 	switch a := a.(type) {
+	case Try:
+		w.act(Spawn{Role: Script, Program: "supervise"})
 	case Spawn:
 		for _, role := range w.alive {
 			if role == a.Role || role != Script && a.Role != Script {

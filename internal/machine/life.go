@@ -12,48 +12,6 @@ import (
 	"vigil/internal/svdir"
 )
 
-func (t *step) began(b Began) {
-	t.Phase, t.Delay, t.Since = event.PhaseDown, minDelay, t.at.Wall
-	if !b.Down {
-		t.Want = WantUp
-	}
-	t.count(b.Prior)
-	if b.Resume {
-		t.resume(b.Prior)
-	}
-	hello := event.Supervised
-	if b.Alive && t.Role != NoRole {
-		hello = event.Adopted
-		t.Released = !b.Stage
-		t.adopt()
-	}
-	t.tell(event.Record{Event: hello})
-	t.do(Serve{}, Notify{"s"})
-	switch {
-	case hello == event.Adopted && t.Role == Run && t.Want == WantDown:
-		t.stop(control.Down)
-	case hello == event.Adopted:
-	case t.Role != NoRole:
-		t.died(Died{PID: t.PID, Exit: b.Exit})
-	case t.Want != WantDown && t.Phase == event.PhaseDown:
-		t.start()
-	}
-}
-
-// adopt carries on with a process that is alive.
-func (t *step) adopt() {
-	switch t.Role {
-	case Run:
-		t.Phase = event.PhaseUp
-		if !t.Ready {
-			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
-		}
-	case Finish:
-		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
-	case NoRole, Script:
-	}
-}
-
 // start starts run, or first asks control/u as runit does.
 func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
@@ -92,10 +50,13 @@ func (t *step) staged(s Staged) {
 }
 
 func (t *step) ran(r Ran) {
-	if r.Role != Run || t.Role != Run {
+	if r.Role == Script || r.Role != t.Role {
 		return
 	}
-	t.Released = true
+	if t.Released = true; r.Role == Finish {
+		t.do(Record{})
+		return
+	}
 	if t.Phase == event.PhaseStarting {
 		t.Phase = event.PhaseUp
 		t.ReadyAt = t.after(readyAfter)
@@ -178,7 +139,8 @@ func (t *step) runDied(d Died) {
 		t.Phase = event.PhaseFinishing
 		t.tell(exited)
 		t.tellLeftover()
-		t.do(Notify{"d"}, Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
+		t.do(Notify{"d"})
+		t.finish()
 		return
 	}
 	t.Phase = event.PhaseDown
@@ -242,6 +204,17 @@ func (t *step) reason() string {
 		return "exit"
 	}
 	return "crash"
+}
+
+// finish starts finish, if there is one.
+func (t *step) finish() {
+	if !t.set.Finish {
+		t.Phase = event.PhaseDown
+		t.settle(false)
+		return
+	}
+	t.Phase = event.PhaseFinishing
+	t.do(Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
 }
 
 // finishArgs are finish's arguments: EXIT, SIGNAL, NAME, PGID.
@@ -341,6 +314,7 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.StageAt) {
 		t.sendStage()
+		t.do(Record{}) // so that it is not sent again
 	}
 	if t.due(&t.KillAt) && t.Role == Run {
 		t.Stages, t.StageAt = nil, 0
@@ -372,6 +346,7 @@ func (t *step) scriptDone(handled bool) {
 	job := t.Job
 	t.Job, t.ScriptPID, t.ScriptAt = Job{}, 0, 0
 	t.jobDone(job, handled)
+	t.do(Record{}) // what was sent instead is not sent again
 	for len(t.Queue) > 0 && t.Job.Program == "" {
 		next := t.Queue[0]
 		t.Queue = slices.Clone(t.Queue[1:])

@@ -157,12 +157,14 @@ type What interface{ what() }
 type (
 	// Began is the first input: supervise has its locks and its FIFOs.
 	Began struct {
+		Why    string       // why there is a new supervise, if that is known
 		Down   bool         // there is a down file
 		Prior  event.Record // what the supervise before left
 		Resume bool         // it did not leave by itself, in this boot: carry on
 		Alive  bool         // the process of Prior is there
 		Stage  bool         // it is still a stage
 		Exit   event.Exit   // how it ended, if it is not
+		Left   Leftover     // what lives of run's helpers, if no process of Prior is there
 	}
 	// Commanded is a byte of the control FIFO.
 	Commanded struct {
@@ -252,7 +254,9 @@ type (
 	Warn struct{ Text string }
 	// Look asks for a Died without a process: what is left of run's helpers now.
 	Look struct{}
-	// Upgrade replaces supervise by its new binary.
+	// Try runs supervise's new binary as a script, to see whether it can take over.
+	Try struct{}
+	// Upgrade replaces supervise by its new binary, as soon as nothing is in the air.
 	Upgrade struct{}
 	// Exit ends supervise with status 0.
 	Exit struct{}
@@ -270,6 +274,7 @@ func (SetDown) action()    {}
 func (CloseInput) action() {}
 func (Warn) action()       {}
 func (Look) action()       {}
+func (Try) action()        {}
 func (Upgrade) action()    {}
 func (Exit) action()       {}
 

@@ -25,53 +25,9 @@ func (s State) Fill(r *event.Record) {
 	r.Starts = s.Starts
 	r.Since, r.ReadySince = s.Since, s.ReadySince
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
-}
-
-// count goes on with the counts that the supervise before left.
-func (t *step) count(r event.Record) {
-	t.N, t.Starts, t.Exit = r.N, r.Starts, r.Exit
-}
-
-// resume takes over what the supervise before left.
-func (t *step) resume(r event.Record) {
-	t.Phase = r.State
-	switch r.Want {
-	case "up":
-		t.Want = WantUp
-	case "down":
-		t.Want = WantDown
-	case "once":
-		t.Want = WantOnce
-	}
-	t.Leaving = r.Leaving
-	t.Deaths, t.Delay = r.Deaths, max(r.Delay, minDelay)
-	t.Since, t.ReadySince = r.Since, r.ReadySince
-	t.StartedAt = r.StartedAt
-	switch r.Program {
-	case "run":
-		t.Role, t.RunPID = Run, r.PID
-	case "finish":
-		t.Role = Finish
-	default:
-		t.resumeIdle(r)
-		return
-	}
-	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
-	t.Ready, t.Paused, t.Term, t.Asked = r.Ready, r.Paused, r.Term, r.Asked
-}
-
-// resumeIdle takes over a service of which nothing runs.
-func (t *step) resumeIdle(r event.Record) {
-	switch r.State { //nolint:exhaustive // the others were on the way to a start
-	case event.PhaseFailed:
-	case event.PhaseBackoff:
-		t.Phase, t.NextAt = event.PhaseBackoff, max(r.DueAt, 1)
-	default:
-		t.Phase = event.PhaseDown
-	}
-	if t.Want == WantOnce && t.Starts > 0 {
-		t.Want = WantDown // it has had its once
-	}
+	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why
+	r.Stages, r.StageAt, r.KillAt, r.EOFAt = len(s.Stages), s.StageAt, s.KillAt, s.EOFAt
+	r.Clearing, r.ForGood = s.Clearing, s.ForGood
 }
 
 // Status is the state as the other suites' clients read it.

@@ -222,6 +222,8 @@ func (p *player) step(w What) {
 		switch a := a.(type) {
 		case Spawn:
 			p.answer("staged", a.Role)
+		case Try:
+			p.answer("staged", Script)
 		case Release:
 			role := Run
 			if a.PID == p.state.ScriptPID {
@@ -260,7 +262,7 @@ func describe(a Action) string {
 		return fmt.Sprint("down file ", a.Down)
 	case Warn:
 		return "warn " + a.Text
-	case Record, Serve, CloseInput, Look, Upgrade, Exit:
+	case Record, Serve, CloseInput, Look, Try, Upgrade, Exit:
 		return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a), "machine."))
 	}
 	return "?"

@@ -44,8 +44,10 @@ func (s *service) act(a machine.Action) {
 		}
 	case machine.Warn:
 		s.messages.warn(a.Text)
+	case machine.Try:
+		s.try()
 	case machine.Upgrade:
-		s.upgrade()
+		s.upgrading = true
 	case machine.Look:
 		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0)})
 	case machine.Exit:
@@ -55,6 +57,9 @@ func (s *service) act(a machine.Action) {
 
 // serve tells the clients that a supervise is here, and that its status is true.
 func (s *service) serve() {
+	if s.ok >= 0 {
+		return // the supervise before an upgrade has told them
+	}
 	err := fifo.Make(s.own, svdir.OK, svdir.ModeFIFO)
 	if err == nil {
 		s.ok, err = fifo.OpenRead(s.own, svdir.OK)
@@ -274,17 +279,6 @@ func (s *service) setDown(down bool) error {
 		return err
 	}
 	return unix.Close(fd)
-}
-
-// upgrade replaces this process by the binary that is at its path now. It comes back only if that
-// fails; else the new one finds the record of the service, and adopts it.
-func (s *service) upgrade() {
-	s.settleEvents()
-	path, err := os.Executable()
-	if err == nil {
-		err = syscall.Exec(path, os.Args, os.Environ())
-	}
-	s.problem("upgrade", err)
 }
 
 // settleEvents makes a last try with what the events FIFO had no room for.

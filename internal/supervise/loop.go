@@ -40,21 +40,24 @@ type note struct {
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
 // else supervises it.
 func Run(ctx context.Context, c Config) error {
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
 	// A channel each: a flood of one signal must not push out another.
 	children, told, pipes := make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
 	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
 	signal.Notify(pipes, syscall.SIGPIPE) // dropped; ignored ones would be inherited
+	s, err := open(c)
+	if err != nil {
+		return err
+	}
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
 	go s.watchControl()
 	if err := s.begin(); err != nil {
 		return err
+	}
+	if s.upgraded {
+		s.reap() // what has died in the moment without handlers
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -75,14 +78,21 @@ func Run(ctx context.Context, c Config) error {
 		case <-children:
 			s.drainTold(told)
 			s.drainControl() // a command that came before a death counts before it
-			process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
+			s.reap()
 		case sig := <-told:
 			s.signaled(sig)
+		}
+		if s.upgrading && !s.done && s.isQuiet() {
+			s.upgrade()
 		}
 	}
 	s.settleEvents()
 	s.messages.close()
 	return nil
+}
+
+func (s *service) reap() {
+	process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
 }
 
 // drainTold takes the signals to supervise that have come: what they say counts before a command
@@ -251,13 +261,19 @@ func (s *service) leftover(dead int) (left machine.Leftover) {
 	if !wanted || !process.HasChildren() {
 		return left
 	}
+	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.PID)
+}
+
+// leftBelow returns what lives below supervise but the processes known; run was the leader of their
+// group.
+func leftBelow(run int, known ...int) (left machine.Leftover) {
 	for _, pid := range process.Descendants(os.Getpid()) {
-		if pid == s.state.ScriptPID || pid == s.state.PID {
+		if slices.Contains(known, pid) {
 			continue
 		}
 		left.PIDs = append(left.PIDs, pid)
 		pgid, err := unix.Getpgid(pid)
-		left.Group = left.Group || err == nil && pgid == s.state.RunPID
+		left.Group = left.Group || err == nil && pgid == run
 	}
 	return left
 }

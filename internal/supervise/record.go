@@ -118,11 +118,14 @@ func (s *service) beginTally(goOn bool) {
 
 // begin finds out what the supervise before left, and starts the machine.
 func (s *service) begin() error {
-	prior, err := s.readState()
+	prior, err := readState(s.own, s.inode)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}
 	b := machine.Began{Down: s.isDown(), Prior: prior}
+	if s.upgraded {
+		b.Why = "upgrade"
+	}
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
@@ -134,6 +137,9 @@ func (s *service) begin() error {
 		if err := s.adopt(prior, &b); err != nil {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
 		}
+	}
+	if s.upgraded && !b.Alive {
+		b.Left = leftBelow(prior.Group)
 	}
 	s.step(b)
 	return nil
@@ -147,9 +153,9 @@ var (
 
 // readState reads what the supervise before left. It is believed only if nobody else can have
 // written it.
-func (s *service) readState() (event.Record, error) {
+func readState(own int, inode string) (event.Record, error) {
 	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Openat(s.own, svdir.StateFile, flags, 0)
+	fd, err := unix.Openat(own, svdir.StateFile, flags, 0)
 	if err != nil {
 		return event.Record{}, err
 	}
@@ -170,7 +176,7 @@ func (s *service) readState() (event.Record, error) {
 	if err != nil {
 		return event.Record{}, errStateBad
 	}
-	if r.Dir != s.inode {
+	if r.Dir != inode {
 		// Copied with the directory of another service, which may be alive.
 		return event.Record{}, unix.ENOENT
 	}

@@ -39,20 +39,21 @@ func RunStage(args []string) { process.RunStage(args) }
 // name its files: the directory may be renamed, removed, or replaced.
 type service struct {
 	Config
-	path   string // absolute, when supervise was started
-	exec   string // supervise's own binary, for stages
-	self   svdir.Holder
-	dir    int // the service directory
-	own    int // supervise/
-	inode  string
-	lock   int
-	ok     int
-	contr  *os.File // the control FIFO
-	input  int      // a logger's standard input, held for both ends; -1 if there is none
-	output int      // the FIFO to the service's logger, held for both ends; -1 if there is none
-	null   int      // /dev/null
-	env    []string
-	setenv settings.Env
+	path    string // absolute, when supervise was started
+	exec    string // supervise's own binary, for stages
+	self    svdir.Holder
+	dir     int // the service directory
+	own     int // supervise/
+	inode   string
+	lock    int
+	ok      int
+	control int      // the control FIFO
+	contr   *os.File // the same, in Go's poller
+	input   int      // a logger's standard input, held for both ends; -1 if there is none
+	output  int      // the FIFO to the service's logger, held for both ends; -1 if there is none
+	null    int      // /dev/null
+	env     []string
+	setenv  settings.Env
 
 	messages *messages
 	events   *eventPipe
@@ -69,8 +70,11 @@ type service struct {
 	decoder  control.Decoder
 	inbox    chan note
 	queue    []machine.What // answers to actions, before anything else
-	begun    bool
-	done     bool
+
+	begun     bool // run was started at least once
+	upgrading bool // as soon as nothing is in the air
+	upgraded  bool // what is open came from the supervise before
+	done      bool
 }
 
 // A start is a stage that has been released, until it is known whether it became its program.
@@ -86,12 +90,19 @@ type start struct {
 // status and ok follow with the first step.
 func open(c Config) (*service, error) {
 	s := &service{
-		Config: c, input: -1, output: -1, ok: -1, inbox: make(chan note), settings: settings.Default(),
+		Config: c, dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1,
+		inbox: make(chan note), settings: settings.Default(),
 		problems: map[string]string{}, files: map[string][]byte{}, pending: map[int]*start{},
 	}
+	s.events = newEventPipe(c.Events, s.post)
+	if err := s.inherit(); err != nil {
+		return nil, &cli.Failure{Doing: "take over from the supervise before", Err: err}
+	}
 	var err error
-	if s.dir, err = unix.Open(c.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+	if s.dir < 0 {
+		if s.dir, err = unix.Open(c.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+		}
 	}
 	if s.path, err = filepath.Abs(c.Dir); err != nil {
 		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
@@ -99,10 +110,12 @@ func open(c Config) (*service, error) {
 	s.state.Name = serviceName(c.Dir, s.path)
 	s.messages = newMessages(cli.NewPrinter("supervise "+cli.Printable(s.state.Name), c.Stderr))
 	s.state.Runit, s.state.Logger = c.Runit, isLogger(s.path)
-	if s.own, err = openOwn(s.dir); err != nil {
-		return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
+	if s.own < 0 {
+		if s.own, err = openOwn(s.dir); err != nil {
+			return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
+		}
 	}
-	if err := s.identify(); err != nil {
+	if s.inode, err = identity(s.own); err != nil {
 		return nil, &cli.Failure{Doing: "stat " + c.Dir + "/" + svdir.Supervise, Err: err}
 	}
 	if err := s.takeLock(); err != nil {
@@ -118,7 +131,6 @@ func open(c Config) (*service, error) {
 		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
 	}
 	s.env = s.baseEnv()
-	s.events = newEventPipe(c.Events, s.post)
 	return s, nil
 }
 
@@ -163,12 +175,11 @@ func openOwn(dir int) (int, error) {
 	return unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
-// identify notes what tells supervise/ from a copy of it.
-func (s *service) identify() error {
+// identity is what tells supervise/ from a copy of it.
+func identity(own int) (string, error) {
 	var st unix.Stat_t
-	err := unix.Fstat(s.own, &st)
-	s.inode = strconv.FormatUint(uint64(st.Dev), 10) + ":" + strconv.FormatUint(uint64(st.Ino), 10) //nolint:unconvert // BSDs have other types
-	return err
+	err := unix.Fstat(own, &st)
+	return strconv.FormatUint(uint64(st.Dev), 10) + ":" + strconv.FormatUint(uint64(st.Ino), 10), err //nolint:unconvert // BSDs have other types
 }
 
 func (s *service) takeLock() (err error) {
@@ -177,6 +188,9 @@ func (s *service) takeLock() (err error) {
 		s.messages.warn("unable to identify this process: " + cli.Cause(err))
 	}
 	s.self.PID = os.Getpid()
+	if s.lock >= 0 {
+		return nil
+	}
 	s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
 	if errors.Is(err, svdir.ErrLocked) {
 		// Daemontools' words.
@@ -197,15 +211,17 @@ func (s *service) openFIFOs() error {
 	fail := func(name string, err error) error {
 		return &cli.Failure{Doing: "open " + s.Dir + "/supervise/" + name, Err: err}
 	}
-	if err := fifo.Make(s.own, svdir.Control, svdir.ModeFIFO); err != nil {
-		return fail(svdir.Control, err)
+	var err error
+	if s.control < 0 {
+		if err = fifo.Make(s.own, svdir.Control, svdir.ModeFIFO); err != nil {
+			return fail(svdir.Control, err)
+		}
+		if s.control, err = fifo.OpenBoth(s.own, svdir.Control); err != nil {
+			return fail(svdir.Control, err)
+		}
 	}
-	fd, err := fifo.OpenBoth(s.own, svdir.Control)
-	if err != nil {
-		return fail(svdir.Control, err)
-	}
-	s.contr = os.NewFile(uintptr(fd), svdir.Control)
-	if s.state.Logger {
+	s.contr = os.NewFile(uintptr(s.control), svdir.Control)
+	if s.state.Logger && !s.upgraded { // its end may have been closed on purpose
 		if s.input, err = openLogFIFO(s.own); err != nil {
 			return fail(svdir.LogFIFO, err)
 		}

@@ -1,0 +1,123 @@
+package machine
+
+import (
+	"vigil/internal/control"
+	"vigil/internal/event"
+)
+
+func (t *step) began(b Began) {
+	t.Phase, t.Delay, t.Since = event.PhaseDown, minDelay, t.at.Wall
+	if !b.Down {
+		t.Want = WantUp
+	}
+	t.count(b.Prior)
+	if b.Resume {
+		t.resume(b.Prior)
+	}
+	hello := event.Supervised
+	if b.Alive && t.Role != NoRole {
+		hello = event.Adopted
+		t.Released = !b.Stage
+		t.adopt()
+	}
+	t.tell(event.Record{Event: hello, Why: b.Why})
+	t.do(Serve{}, Notify{"s"})
+	if t.Leaving && t.Logger {
+		t.do(CloseInput{})
+	}
+	if hello == event.Adopted {
+		t.goOnStopping()
+		return
+	}
+	t.Leftover = b.Left
+	switch {
+	case t.Role == Finish && !t.Released, t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
+		t.forget()
+		t.finish() // it never ran
+	case t.Role != NoRole:
+		t.died(Died{PID: t.PID, Exit: b.Exit, Leftover: b.Left})
+	case t.Phase == event.PhaseFinishing:
+		t.settle(t.ForGood)
+	case t.Want != WantDown && t.Phase == event.PhaseDown:
+		t.start()
+	}
+}
+
+// goOnStopping goes on with the stop that the supervise before had begun, or begins it.
+func (t *step) goOnStopping() {
+	isStopping := t.Phase == event.PhaseStopping
+	switch {
+	case t.Role != Run, isStopping && t.Term:
+	case t.Want == WantDown:
+		t.stop(control.Down)
+	case isStopping:
+		t.stop(control.Restart)
+	}
+}
+
+// adopt carries on with a process that is alive.
+func (t *step) adopt() {
+	switch t.Role {
+	case Run:
+		if t.Phase != event.PhaseStopping {
+			t.Phase = event.PhaseUp
+		}
+		if !t.Ready && t.Phase == event.PhaseUp {
+			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
+		}
+	case Finish:
+		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
+	case NoRole, Script:
+	}
+}
+
+// count goes on with the counts that the supervise before left.
+func (t *step) count(r event.Record) {
+	t.N, t.Starts, t.Exit = r.N, r.Starts, r.Exit
+}
+
+// resume takes over what the supervise before left.
+func (t *step) resume(r event.Record) {
+	t.Phase = r.State
+	switch r.Want {
+	case "up":
+		t.Want = WantUp
+	case "down":
+		t.Want = WantDown
+	case "once":
+		t.Want = WantOnce
+	}
+	t.Leaving = r.Leaving
+	t.Deaths, t.Delay = r.Deaths, max(r.Delay, minDelay)
+	t.Since, t.ReadySince = r.Since, r.ReadySince
+	t.StartedAt = r.StartedAt
+	t.RunPID, t.Sent, t.Why = r.Group, control.Signal(r.Sent), r.AskedWhy
+	t.EOFAt, t.Clearing, t.ForGood = r.EOFAt, r.Clearing, r.ForGood
+	switch r.Program {
+	case "run":
+		t.Role, t.RunPID = Run, r.PID
+		t.Stages = t.set.DownSignal[max(0, len(t.set.DownSignal)-r.Stages):]
+		t.StageAt, t.KillAt = r.StageAt, r.KillAt
+	case "finish":
+		t.Role = Finish
+	default:
+		t.resumeIdle(r)
+		return
+	}
+	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
+	t.Ready, t.Paused, t.Term, t.Asked = r.Ready, r.Paused, r.Term, r.Asked
+}
+
+// resumeIdle takes over a service of which nothing runs.
+func (t *step) resumeIdle(r event.Record) {
+	switch r.State { //nolint:exhaustive // the others were on the way to a start
+	case event.PhaseFailed, event.PhaseFinishing:
+	case event.PhaseBackoff:
+		t.Phase, t.NextAt = event.PhaseBackoff, max(r.DueAt, 1)
+	default:
+		t.Phase = event.PhaseDown
+	}
+	if t.Want == WantOnce && t.Starts > 0 {
+		t.Want = WantDown // it has had its once
+	}
+}
