@@ -274,3 +274,6 @@ func HasChildren() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return !errors.Is(err, unix.ECHILD)
 }
+
+// MemoryFile makes a file that has no name.
+func MemoryFile() (int, error) { return unix.MemfdCreate("vigil", unix.MFD_CLOEXEC) }

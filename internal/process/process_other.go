@@ -65,3 +65,6 @@ func HasChildren() bool { return false }
 func unsupported(what string) error {
 	return errors.Join(errors.New("no "+what+" on this system"), errors.ErrUnsupported)
 }
+
+// MemoryFile is Linux's.
+func MemoryFile() (int, error) { return -1, unsupported("a file without a name") }

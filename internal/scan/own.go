@@ -48,9 +48,10 @@ type own struct {
 	reaped     []string
 }
 
-// openOwn makes what is missing of .svscan, and takes its lock.
-func openOwn(c *Config) (*own, error) {
-	o := &own{lock: -1, fifo: -1}
+// openOwn makes what is missing of .svscan, and takes its lock. The descriptors of the lock and of the
+// events FIFO may be there already; else they are -1.
+func openOwn(c *Config, lock, events int) (*own, error) {
+	o := &own{lock: lock, fifo: events}
 	if err := os.Mkdir(svdir.ScanOwn, svdir.ModeSupervise); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, &cli.Failure{Doing: "make " + svdir.ScanOwn, Err: err}
 	}
@@ -83,6 +84,9 @@ func (o *own) takeLock(dir int) (err error) {
 	o.self, err = process.Identify(os.Getpid())
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return &cli.Failure{Doing: "identify svscan", Err: err}
+	}
+	if o.lock >= 0 {
+		return nil
 	}
 	var holder svdir.Holder
 	o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
@@ -142,12 +146,13 @@ func (o *own) fill(dir int, c *Config) error {
 	if err := fifo.Make(dir, svdir.Events, svdir.ModeFIFO); err != nil {
 		return &cli.Failure{Doing: "make " + eventsFIFO, Err: err}
 	}
-	fd, err := fifo.OpenBoth(dir, svdir.Events)
-	if err != nil {
-		return &cli.Failure{Doing: "open " + eventsFIFO, Err: err}
+	if o.fifo < 0 {
+		var err error
+		if o.fifo, err = fifo.OpenBoth(dir, svdir.Events); err != nil {
+			return &cli.Failure{Doing: "open " + eventsFIFO, Err: err}
+		}
 	}
-	o.fifo = fd
-	_, _ = fifo.Grow(fd, fifoSize) // a smaller one is good enough
+	_, _ = fifo.Grow(o.fifo, fifoSize) // a smaller one is good enough
 	if err := o.giveUnread(); err != nil {
 		return &cli.Failure{Doing: "use " + unreadFile, Err: err}
 	}

@@ -42,6 +42,7 @@ type post struct {
 	told    bool            // it was sent the signal for that
 	tellAt  time.Duration   // when to try that next
 	tellBy  time.Duration   // when to do it whatever it looks like
+	upgrade bool            // it has to be told to upgrade itself
 }
 
 // ended is the end of a supervise that is not our child.
@@ -105,9 +106,10 @@ func (s *scanner) spawn(p *post) {
 		p.restart.Due = max(p.restart.Due, s.clock()+minDelay)
 		return
 	}
-	p.phase, p.pid, p.begun, p.told = phaseRunning, pid, true, false
+	p.phase, p.pid, p.begun, p.told, p.upgrade = phaseRunning, pid, true, false, false
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
 	s.pids[pid] = p
+	s.enroll(p)
 }
 
 // mayStart reports that a supervise can be started where it belongs. Otherwise a look at
@@ -139,13 +141,30 @@ func (s *scanner) hold(p *post) bool {
 	if err != nil || holder.Boot != s.own.self.Boot {
 		return false // not one of ours; the start finds out what is wrong
 	}
-	h, err := process.Open(holder.PID, holder.Start)
-	if err != nil {
-		return false // gone meanwhile, or no pidfd: then supervise's exit status tells
+	if !s.watchOver(p, holder.PID, holder.Start) {
+		return false
 	}
-	p.phase, p.pid, p.handle, p.begun, p.told = phaseHeld, holder.PID, h, true, false
+	s.enroll(p)
+	return true
+}
+
+// watchOver watches a supervise that this process has not started. It reports false if that is gone,
+// or if there are no pidfds: then supervise's exit status tells.
+func (s *scanner) watchOver(p *post, pid int, start uint64) bool {
+	h, err := process.Open(pid, start)
+	if err != nil {
+		return false
+	}
+	p.phase, p.pid, p.begun, p.told, p.upgrade = phaseHeld, pid, true, false, s.legacy != nil
 	p.restart.Started = s.clock()
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
+	if process.IsChild(pid) { // after an upgrade of svscan: its death comes by SIGCHLD
+		_ = h.Close() // it was only to be identified
+		p.phase = phaseRunning
+		s.pids[pid] = p
+		return true
+	}
+	p.handle = h
 	go func() {
 		exit, err := h.Wait()
 		if err != nil {
@@ -206,7 +225,7 @@ func (p *post) isListening() bool {
 
 // reap takes what the kernel has of dead children.
 func (s *scanner) reap() {
-	ours := func(pid int) bool { return s.pids[pid] != nil }
+	ours := func(pid int) bool { return s.pids[pid] != nil || pid == s.trial }
 	stranger := func(pid int, start uint64, status syscall.WaitStatus) {
 		if err := s.own.keepReaped(pid, start, process.Exit(status)); err != nil {
 			s.sayOnce("unable to write " + reapedDir + ": " + cli.Cause(err))
@@ -216,6 +235,8 @@ func (s *scanner) reap() {
 		if p := s.pids[pid]; p != nil {
 			delete(s.pids, pid)
 			s.gone(p, process.Exit(status))
+		} else if pid == s.trial {
+			s.tried(process.Exit(status))
 		}
 	})
 }

@@ -36,6 +36,7 @@ const maxStarts = 16
 type scanner struct {
 	Config
 	path    string // of the scan directory, absolute
+	binary  string // svscan's path when it was started: what an upgrade executes
 	dir     ID
 	print   *cli.Printer
 	stderr  *messages
@@ -61,6 +62,12 @@ type scanner struct {
 
 	ownGone bool // .svscan was gone at the last look
 
+	roster             *roster // nil if it cannot be written
+	legacy             *legacy // of the svscan before an upgrade, until everything has been told to follow
+	trial              int     // pid of the new binary that is being tried
+	trialEnd           time.Duration
+	heirLock, heirFIFO int // descriptors of the svscan before an upgrade; -1 if there was none
+
 	ending bool // everything is being brought down
 	lost   bool // because the scan directory was removed
 	quit   bool // leave everything running
@@ -79,7 +86,7 @@ func Run(c Config) error {
 	}
 	s.print = cli.NewPrinter("svscan", s.stderr)
 	defer s.stderr.Close()
-	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR2)
 	signal.Notify(s.child, syscall.SIGCHLD)
 	// Nobody reads the last one: a standard error without a reader must not end us, and an ignored
 	// SIGPIPE would be inherited.
@@ -122,12 +129,21 @@ func (s *scanner) reopen() bool {
 func (s *scanner) prepare() error {
 	start := time.Now()
 	s.clock = func() time.Duration { return time.Since(start) }
+	closeOnExec()
+	if err := s.inherit(); err != nil {
+		return &cli.Failure{Doing: "take over from the svscan before", Err: err}
+	}
+	var err error
+	if s.binary, err = os.Executable(); err != nil {
+		return &cli.Failure{Doing: "find svscan's own binary", Err: err}
+	}
 	path, err := filepath.Abs(s.Dir)
 	if err != nil {
 		return &cli.Failure{Doing: "find " + s.Dir, Err: err}
 	}
-	s.path = path
-	closeOnExec()
+	if s.path = path; s.legacy != nil {
+		s.path = s.legacy.path
+	}
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.print.Warn("become", "a child subreaper", err)
 	}
@@ -137,15 +153,18 @@ func (s *scanner) prepare() error {
 
 // open takes possession of the scan directory.
 func (s *scanner) open() error {
-	if err := os.Chdir(s.path); err != nil {
-		return &cli.Failure{Doing: "chdir to " + s.Dir, Err: err}
+	if s.legacy == nil { // else it is the working directory, whatever its name is now
+		if err := os.Chdir(s.path); err != nil {
+			return &cli.Failure{Doing: "chdir to " + s.Dir, Err: err}
+		}
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(".", &st); err != nil {
 		return &cli.Failure{Doing: "stat " + s.Dir, Err: err}
 	}
 	s.dir = idOf(&st)
-	own, err := openOwn(&s.Config)
+	own, err := openOwn(&s.Config, s.heirLock, s.heirFIFO)
+	s.heirLock, s.heirFIFO = -1, -1
 	if err != nil {
 		return err
 	}
@@ -154,15 +173,20 @@ func (s *scanner) open() error {
 		s.print.Warn("read", stateFile, err)
 	}
 	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
+	if s.legacy != nil {
+		s.out.queue = s.legacy.unsent
+	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.openWatch()
+	s.openRoster()
 	s.startHub()
 	return nil
 }
 
 func (s *scanner) close() {
+	s.closeRoster()
 	s.watch.close()
 	s.own.close()
 }
@@ -189,7 +213,7 @@ func (s *scanner) await() bool {
 	for {
 		select {
 		case sig := <-s.signals:
-			if sig != syscall.SIGHUP {
+			if sig != syscall.SIGHUP && sig != syscall.SIGUSR2 {
 				return false
 			}
 		case <-s.child:
@@ -211,6 +235,10 @@ func (s *scanner) loop() {
 	for {
 		s.look()
 		again := s.work()
+		s.endTrial()
+		if !again {
+			s.legacy = nil // all have been told to follow
+		}
 		if s.quit || s.done() {
 			return
 		}
@@ -256,6 +284,8 @@ func (s *scanner) signal(sig os.Signal) {
 	switch {
 	case sig == syscall.SIGHUP:
 		s.rescan()
+	case sig == syscall.SIGUSR2:
+		s.tryUpgrade()
 	case sig == syscall.SIGQUIT && os.Getpid() != 1:
 		s.quit = true
 	default:
@@ -300,19 +330,19 @@ func (s *scanner) done() bool {
 // due is when the next deadline is.
 func (s *scanner) due() time.Duration {
 	due := s.nextLook
+	if s.trial != 0 {
+		due = min(due, s.trialEnd)
+	}
 	for _, v := range s.all() {
 		if v.settle.Due != 0 {
 			due = min(due, v.settle.Due)
 		}
 		for _, p := range v.posts() {
-			switch p.phase {
-			case phaseWaiting:
+			switch {
+			case p.phase == phaseWaiting:
 				due = min(due, p.restart.Due)
-			case phaseRunning, phaseHeld:
-				if p.leaving && !p.told {
-					due = min(due, p.tellAt)
-				}
-			case phaseEmpty, phaseStopped:
+			case p.isThereToTell():
+				due = min(due, p.tellAt)
 			}
 		}
 	}

@@ -73,7 +73,13 @@ func newService(name string, id ID) *service {
 func (s *scanner) start(v *service, log ID) {
 	v.settled, v.settle = true, Settle{}
 	v.main.phase, v.main.restart = phaseWaiting, Restart{Due: s.clock()}
-	s.tell(event.Record{Service: v.name, Event: event.Added})
+	known, stopped := s.kept(v.main)
+	if stopped {
+		v.main.phase = phaseStopped
+	}
+	if !known {
+		s.tell(event.Record{Service: v.name, Event: event.Added})
+	}
 	if log != (ID{}) {
 		s.startLog(v, log)
 	}
@@ -82,7 +88,13 @@ func (s *scanner) start(v *service, log ID) {
 func (s *scanner) startLog(v *service, log ID) {
 	v.logID = log
 	v.log = &post{service: v, logger: true, id: log, phase: phaseWaiting, restart: Restart{Due: s.clock()}}
-	s.tell(event.Record{Service: v.log.dir(), Event: event.Added})
+	known, stopped := s.kept(v.log)
+	if stopped {
+		v.log.phase = phaseStopped
+	}
+	if !known {
+		s.tell(event.Record{Service: v.log.dir(), Event: event.Added})
+	}
 }
 
 // retire keeps a logger whose directory is gone or replaced until the service has started anew and
@@ -230,8 +242,8 @@ func (s *scanner) work() (again bool) {
 				}
 				s.spawn(p)
 			}
-			if p.leaving && !p.told && (p.phase == phaseRunning || p.phase == phaseHeld) && p.tellAt <= s.clock() {
-				s.sendLeave(p)
+			if p.isThereToTell() && p.tellAt <= s.clock() {
+				s.tellPost(p)
 			}
 		}
 		s.forgetRetired(v)
@@ -240,6 +252,23 @@ func (s *scanner) work() (again bool) {
 		}
 	}
 	return again
+}
+
+// isThereToTell reports that a supervise runs that has still to be told something.
+func (p *post) isThereToTell() bool {
+	return (p.phase == phaseRunning || p.phase == phaseHeld) && (p.leaving && !p.told || p.upgrade)
+}
+
+func (s *scanner) tellPost(p *post) {
+	if p.leaving {
+		p.upgrade = false
+	}
+	switch {
+	case p.leaving && !p.told:
+		s.sendLeave(p)
+	case p.upgrade:
+		s.sendUpgrade(p)
+	}
 }
 
 // progress takes the next step of a service that is leaving. It reports true if it is gone.

@@ -41,6 +41,7 @@ type service struct {
 	Config
 	path    string // absolute, when supervise was started
 	exec    string // supervise's own binary, for stages
+	binary  string // its path when it was started: what an upgrade executes
 	self    svdir.Holder
 	dir     int // the service directory
 	own     int // supervise/
@@ -127,9 +128,10 @@ func open(c Config) (*service, error) {
 	if s.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		return nil, &cli.Failure{Doing: "open " + os.DevNull, Err: err}
 	}
-	if s.exec, err = ownBinary(); err != nil {
+	if s.binary, err = os.Executable(); err != nil {
 		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
 	}
+	s.exec = ownBinary(s.binary)
 	s.env = s.baseEnv()
 	return s, nil
 }
@@ -241,12 +243,12 @@ func openLogFIFO(own int) (int, error) {
 }
 
 // ownBinary is what stages exec: this very binary, even if its file has been replaced since.
-func ownBinary() (string, error) {
+func ownBinary(path string) string {
 	const self = "/proc/self/exe"
 	if _, err := os.Stat(self); err == nil {
-		return self, nil
+		return self
 	}
-	return os.Executable()
+	return path
 }
 
 // baseEnv is the environment that run and every other program start from: our own, as it was

@@ -3,37 +3,35 @@ package supervise
 import (
 	"bytes"
 	"errors"
-	"os"
-	"strconv"
-	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
+	"vigil/internal/process"
 	"vigil/internal/svdir"
 )
 
 // upgradeEnv is the variable in which a supervise leaves its open descriptors to its new binary, so
-// that no lock is free and no client sees ok away: their numbers, in the order of heirlooms. A
+// that no lock is free and no client sees ok away: their numbers, in the order of inherit. A
 // version may add numbers at the end; one that is missing or -1 is opened anew.
 const upgradeEnv = "SV_UPGRADE"
 
-// heirlooms are the descriptors that outlive an upgrade.
-func (s *service) heirlooms() []*int {
-	return []*int{&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd}
+// inherit takes over what the supervise before an upgrade has left, if there was one.
+func (s *service) inherit() (err error) {
+	var held int
+	s.upgraded, err = process.Inherit(upgradeEnv,
+		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held)
+	if err != nil {
+		return err
+	}
+	return s.takeEvents(held)
 }
 
 // try runs what is at this binary's path now, to see whether it can take over.
 func (s *service) try() {
-	path, err := os.Executable()
-	if err != nil {
-		s.queue = append(s.queue, machine.NotRun{Role: machine.Script, Reason: s.notRun("the new supervise", err)})
-		return
-	}
-	s.spawn(machine.Spawn{Role: machine.Script, Program: path, Args: []string{"-t", "."}})
+	s.spawn(machine.Spawn{Role: machine.Script, Program: s.binary, Args: []string{"-t", "."}})
 }
 
 // Test reports why this binary cannot take over the service in dir from another supervise.
@@ -71,18 +69,8 @@ func (s *service) isQuiet() bool {
 func (s *service) upgrade() {
 	s.upgrading = false
 	held := s.keepEvents()
-	path, err := os.Executable()
-	if err == nil {
-		var words []string
-		for _, fd := range append(s.heirlooms(), &held) {
-			words = append(words, strconv.Itoa(*fd))
-			passOn(*fd, true)
-		}
-		err = syscall.Exec(path, os.Args, append(os.Environ(), upgradeEnv+"="+strings.Join(words, " ")))
-	}
-	for _, fd := range s.heirlooms() {
-		passOn(*fd, false)
-	}
+	err := process.Replace(s.binary, upgradeEnv,
+		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held)
 	if held >= 0 {
 		_ = unix.Close(held) // the lines are still here
 	}
@@ -98,7 +86,7 @@ func (s *service) keepEvents() int {
 	if len(s.events.held) == 0 {
 		return -1
 	}
-	fd, err := memoryFile()
+	fd, err := process.MemoryFile()
 	for _, line := range s.events.held {
 		if err == nil {
 			_, err = unix.Write(fd, line)
@@ -126,40 +114,4 @@ func (s *service) takeEvents(fd int) error {
 		s.events.held = append(s.events.held, bytes.Clone(line))
 	}
 	return nil
-}
-
-// passOn says whether a program that is executed gets a descriptor.
-func passOn(fd int, pass bool) {
-	flags := unix.FD_CLOEXEC
-	if pass {
-		flags = 0
-	}
-	if fd >= 0 {
-		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) // it is open
-	}
-}
-
-// inherit takes over the descriptors of the supervise before an upgrade, if there was one.
-func (s *service) inherit() error {
-	words := strings.Fields(os.Getenv(upgradeEnv))
-	if err := os.Unsetenv(upgradeEnv); err != nil || len(words) == 0 {
-		return err
-	}
-	var held int
-	s.upgraded = true
-	for i, to := range append(s.heirlooms(), &held) {
-		*to = -1
-		if i >= len(words) {
-			continue
-		}
-		fd, err := strconv.Atoi(words[i])
-		if err != nil || fd < 0 {
-			continue
-		}
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
-			return err
-		}
-		*to = fd
-	}
-	return s.takeEvents(held)
 }

@@ -44,6 +44,7 @@ const (
 	ControlSocket = "control.sock"
 	Journal       = "journal"
 	Reaped        = "reaped"
+	Roster        = "supervises"
 	Hub           = "svevents"
 )
 

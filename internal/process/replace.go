@@ -1,0 +1,63 @@
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Replace executes the binary at path in place of this process, with the same arguments, and hands
+// descriptors on to it: it finds their numbers in the environment variable, by Inherit. Replace
+// returns only if that fails; then the descriptors are as they were, closed on exec. A descriptor
+// of -1 stands for none.
+func Replace(path, variable string, fds ...int) error {
+	words := make([]string, len(fds))
+	for i, fd := range fds {
+		words[i] = strconv.Itoa(fd)
+		passOn(fd, true)
+	}
+	err := syscall.Exec(path, os.Args, append(os.Environ(), variable+"="+strings.Join(words, " ")))
+	for _, fd := range fds {
+		passOn(fd, false)
+	}
+	return err
+}
+
+// passOn says whether a program that is executed gets a descriptor.
+func passOn(fd int, pass bool) {
+	flags := unix.FD_CLOEXEC
+	if pass {
+		flags = 0
+	}
+	if fd >= 0 {
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) // it is open
+	}
+}
+
+// Inherit takes over the descriptors that the binary before has handed on by Replace: as many as it
+// has places for, and -1 where there is none. It removes the variable, and reports false if it was
+// not set.
+func Inherit(variable string, places ...*int) (bool, error) {
+	words := strings.Fields(os.Getenv(variable))
+	if err := os.Unsetenv(variable); err != nil {
+		return false, err
+	}
+	for i, place := range places {
+		*place = -1
+		if i >= len(words) {
+			continue
+		}
+		fd, err := strconv.Atoi(words[i])
+		if err != nil || fd < 0 {
+			continue
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+			return true, err
+		}
+		*place = fd
+	}
+	return len(words) > 0, nil
+}

@@ -1,0 +1,216 @@
+package scan
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+const (
+	// rosterFile names the supervises that were started: the next svscan finds by it those whose
+	// directories were removed while there was none.
+	rosterFile = svdir.ScanOwn + "/" + svdir.Roster
+	// maxRoster is how many lines are appended before the file is written anew.
+	maxRoster = 4096
+	// maxRosterFile bounds what is read of it, in bytes.
+	maxRosterFile = 16 << 20
+)
+
+// A rostered supervise is one line of the roster: PID START SERVICE LOG NAME, where SERVICE is the
+// DEVICE:INODE of the service's directory, LOG that of its logger's, or "-" if it is the
+// service's own supervise.
+type rostered struct {
+	pid     int
+	start   uint64
+	service ID
+	log     ID // zero: it is none
+	name    string
+}
+
+func (r rostered) line() string {
+	log := "-"
+	if r.log != (ID{}) {
+		log = r.log.String()
+	}
+	return strconv.Itoa(r.pid) + " " + strconv.FormatUint(r.start, 10) + " " + r.service.String() + " " + log + " " + r.name + "\n"
+}
+
+func parseRostered(line string) (r rostered, ok bool) {
+	f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 5)
+	if len(f) < 5 {
+		return r, false
+	}
+	var errPID, errStart error
+	r.pid, errPID = strconv.Atoi(f[0])
+	r.start, errStart = strconv.ParseUint(f[1], 10, 64)
+	r.service, ok = parseID(f[2])
+	if f[3] != "-" && ok {
+		r.log, ok = parseID(f[3])
+	}
+	r.name = f[4]
+	return r, ok && errPID == nil && r.pid > 0 && errStart == nil && r.name != ""
+}
+
+// String is DEVICE:INODE.
+func (id ID) String() string {
+	return strconv.FormatUint(id.Dev, 10) + ":" + strconv.FormatUint(id.Ino, 10)
+}
+
+func parseID(text string) (id ID, ok bool) {
+	dev, ino, _ := strings.Cut(text, ":")
+	var errDev, errIno error
+	id.Dev, errDev = strconv.ParseUint(dev, 10, 64)
+	id.Ino, errIno = strconv.ParseUint(ino, 10, 64)
+	return id, errDev == nil && errIno == nil
+}
+
+// A roster is the open file: first a line with the boot id, then one for each start.
+type roster struct {
+	file  *os.File
+	lines int
+}
+
+// readRoster returns the supervises of the svscan before that are still alive.
+func readRoster(boot string) (alive []rostered, err error) {
+	f, err := os.OpenFile(rosterFile, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxRosterFile))
+	first, rest, _ := strings.Cut(string(text), "\n")
+	if err != nil || first != boot {
+		return nil, err // pids of another boot are nobody's
+	}
+	for line := range strings.Lines(rest) {
+		r, ok := parseRostered(line)
+		if !ok {
+			continue // cut by a full disk, or damaged
+		}
+		if start, err := process.StartTime(r.pid); err == nil && start == r.start {
+			alive = append(alive, r)
+		}
+	}
+	return alive, nil
+}
+
+// writeRoster puts a roster in place that has only what is there now.
+func writeRoster(boot string, list []rostered) (*roster, error) {
+	var text strings.Builder
+	text.WriteString(boot + "\n")
+	for _, r := range list {
+		text.WriteString(r.line())
+	}
+	if err := writeFile(rosterFile, text.String(), svdir.ModeState); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(rosterFile, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	return &roster{file: f, lines: len(list)}, err
+}
+
+// enroll notes the supervise of a post.
+func (s *scanner) enroll(p *post) {
+	start, err := process.StartTime(p.pid)
+	if err != nil {
+		return // it has died, or this system cannot tell one process from another
+	}
+	r := p.rostered(start)
+	if s.roster == nil || s.roster.lines >= maxRoster {
+		s.renewRoster(r)
+		return
+	}
+	s.roster.lines++
+	if _, err := s.roster.file.WriteString(r.line()); err != nil {
+		s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
+	}
+}
+
+func (p *post) rostered(start uint64) rostered {
+	r := rostered{pid: p.pid, start: start, service: p.service.id, name: p.service.name}
+	if p.logger {
+		r.log = p.id
+	}
+	return r
+}
+
+// renewRoster writes the roster anew, with those that are there and more.
+func (s *scanner) renewRoster(more ...rostered) {
+	s.closeRoster()
+	for _, v := range s.all() {
+		for _, p := range v.posts() {
+			if p.pid == 0 {
+				continue
+			}
+			if start, err := process.StartTime(p.pid); err == nil {
+				more = append(more, p.rostered(start))
+			}
+		}
+	}
+	var err error
+	if s.roster, err = writeRoster(s.own.self.Boot, more); err != nil {
+		s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
+		s.roster = nil
+	}
+}
+
+func (s *scanner) closeRoster() {
+	if s.roster != nil {
+		_ = s.roster.file.Close() // each write was looked at
+	}
+	s.roster = nil
+}
+
+// openRoster goes on with the supervises that the svscan before has left: the first look compares them
+// with what is there now.
+func (s *scanner) openRoster() {
+	alive, err := readRoster(s.own.self.Boot)
+	if err != nil {
+		s.print.Warn("read", rosterFile, err)
+	}
+	for _, r := range alive {
+		if r.name != hubDir { // which startHub finds
+			s.resume(r)
+		}
+	}
+	for _, v := range s.services {
+		logger := v.name + "/" + svdir.Log
+		var st unix.Stat_t
+		if v.log == nil && lookAtRun(logger+"/"+svdir.Run) != ProgramMissing && unix.Stat(logger, &st) == nil {
+			v.logID = idOf(&st)
+			v.log = &post{service: v, logger: true, id: v.logID, phase: phaseWaiting, restart: Restart{Due: s.clock()}}
+		}
+	}
+	s.renewRoster()
+}
+
+// resume takes note of a supervise that runs.
+func (s *scanner) resume(r rostered) {
+	v := s.services[r.service]
+	if v == nil {
+		v = newService(r.name, r.service)
+		v.settled = true
+		v.main.phase, v.main.begun, v.main.restart = phaseWaiting, true, Restart{Due: s.clock()}
+		s.services[r.service] = v
+	}
+	p := v.main
+	if r.log != (ID{}) {
+		if v.log != nil {
+			s.retire(v)
+		}
+		p = &post{service: v, logger: true, id: r.log, phase: phaseWaiting, begun: true, restart: Restart{Due: s.clock()}}
+		v.log, v.logID = p, r.log
+	}
+	s.watchOver(p, r.pid, r.start)
+}
