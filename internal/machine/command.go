@@ -11,12 +11,12 @@ import (
 
 // commanded carries out one byte of the control FIFO.
 func (t *step) commanded(c Commanded) {
-	if c.Why != "" {
-		t.Why = c.Why
-	}
 	entry, known := control.Lookup(c.Command)
 	if !known {
 		return
+	}
+	if c.Why != "" || !t.Asked || ends(c.Command) {
+		t.Why = c.Why // the reason of a command before it says nothing about this one
 	}
 	switch c.Command { //nolint:exhaustive // the default is a signal, as the entry says
 	case control.Up:
@@ -52,6 +52,13 @@ func (t *step) commanded(c Commanded) {
 		}
 	}
 	t.tellCommand(entry, c.Why)
+}
+
+// ends reports that a command is meant to end run.
+func ends(c control.Command) bool {
+	return slices.Contains([]control.Command{
+		control.Down, control.Disable, control.Restart, control.Term, control.Kill,
+	}, c)
 }
 
 // tellCommand tells of a command before what it led to, but after the signals that it sent: what

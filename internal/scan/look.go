@@ -157,7 +157,7 @@ type dirEntry struct {
 
 // listDir returns the entries of a directory by name, and when one last came or went.
 func listDir(path string) ([]dirEntry, time.Time, error) {
-	d, err := os.Open(path)
+	d, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0) // opening a FIFO would wait for its writer
 	if err != nil {
 		return nil, time.Time{}, err
 	}

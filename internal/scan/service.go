@@ -62,11 +62,23 @@ func newService(name string, id ID) *service {
 		return v
 	}
 	var st unix.Stat_t
-	if unix.Fstat(v.pin, &st) != nil || idOf(&st) != id {
-		_ = unix.Close(v.pin) // it was replaced since the look; the next look sees that
+	// One that was replaced since the look is seen by the next.
+	if isLast(v.pin) || unix.Fstat(v.pin, &st) != nil || idOf(&st) != id {
+		_ = unix.Close(v.pin) // it was only for the inode
 		v.pin = -1
 	}
 	return v
+}
+
+// spareFiles is how many descriptors are kept for all that is more urgent than a pin: without them no
+// supervise can be started.
+const spareFiles = 16
+
+// isLast reports that a new descriptor is one of the last that we may have.
+func isLast(fd int) bool {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	return err == nil && uint64(fd)+spareFiles >= uint64(limit.Cur) //nolint:unconvert // BSDs have other types
 }
 
 // start is for a service that is complete.

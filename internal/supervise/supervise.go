@@ -160,7 +160,8 @@ func isLogger(path string) bool {
 // openOwn opens supervise/, and makes it. As in runit it may be a symlink to a directory that is
 // still to be made.
 func openOwn(dir int) (int, error) {
-	err := unix.Mkdirat(dir, svdir.Supervise, svdir.ModeSupervise)
+	made := unix.Mkdirat(dir, svdir.Supervise, svdir.ModeSupervise)
+	err := made
 	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EROFS) {
 		err = nil
 		var target [unix.PathMax]byte
@@ -174,7 +175,11 @@ func openOwn(dir int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) && errors.Is(made, unix.EROFS) {
+		err = made // it is not there because it could not be made
+	}
+	return fd, err
 }
 
 // identity is what tells supervise/ from a copy of it.
