@@ -9,17 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Replace executes the binary at path in place of this process, with the same arguments, and hands
-// descriptors on to it: it finds their numbers in the environment variable, by Inherit. Replace
-// returns only if that fails; then the descriptors are as they were, closed on exec. A descriptor
-// of -1 stands for none.
-func Replace(path, variable string, fds ...int) error {
+// Replace executes the binary at path in place of this process, and hands descriptors on to it: it
+// finds their numbers in the environment variable, by Inherit. Replace returns only if that fails;
+// then the descriptors are as they were, closed on exec. A descriptor of -1 stands for none.
+func Replace(path string, argv []string, variable string, fds ...int) error {
 	words := make([]string, len(fds))
 	for i, fd := range fds {
 		words[i] = strconv.Itoa(fd)
 		passOn(fd, true)
 	}
-	err := syscall.Exec(path, os.Args, append(os.Environ(), variable+"="+strings.Join(words, " ")))
+	err := syscall.Exec(path, argv, append(os.Environ(), variable+"="+strings.Join(words, " ")))
 	for _, fd := range fds {
 		passOn(fd, false)
 	}

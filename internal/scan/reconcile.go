@@ -222,7 +222,7 @@ func (s *scanner) vanish(v *service) {
 	s.forget(v)
 }
 
-// rename follows a directory to its new name. Its supervise does not notice.
+// rename follows a directory to its new name. Its supervise takes that on when it replaces itself.
 func (s *scanner) rename(v *service, to string) {
 	s.watch.remove(v.name)
 	from := v.name
@@ -231,6 +231,9 @@ func (s *scanner) rename(v *service, to string) {
 		s.addWatch(v)
 		s.dirty[to] = true
 		return
+	}
+	for _, p := range v.posts() {
+		p.upgrade = true
 	}
 	s.tell(event.Record{Service: from, Event: event.Removed, Reason: "renamed to " + to})
 	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})

@@ -213,4 +213,5 @@ func (s *scanner) resume(r rostered) {
 		v.log, v.logID = p, r.log
 	}
 	s.watchOver(p, r.pid, r.start)
+	p.restart.Started = s.clock() - handlerTime // it has its signal handlers
 }

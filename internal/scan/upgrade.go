@@ -164,7 +164,7 @@ func (s *scanner) upgrade() error {
 	if _, err := f.Write(l.encode()); err != nil {
 		return err
 	}
-	return process.Replace(s.binary, upgradeEnv, s.own.lock, s.own.fifo, file)
+	return process.Replace(s.binary, os.Args, upgradeEnv, s.own.lock, s.own.fifo, file)
 }
 
 // sendUpgrade has a supervise replace itself too, and the hub start anew.

@@ -13,27 +13,33 @@ const messagesHeld = 32
 // the first message: most services have none.
 type messages struct {
 	printer *cli.Printer
-	lines   chan string
+	lines   chan message
 	written chan struct{} // all of them
+}
+
+// A message is a line, and who says it: a service may be renamed.
+type message struct {
+	printer *cli.Printer
+	text    string
 }
 
 // flushTime is how long the end of supervise waits for the reader of its messages.
 const flushTime = time.Second
 
-func newMessages(p *cli.Printer) *messages { return &messages{printer: p} }
+func newMessages() *messages { return &messages{} }
 
 func (m *messages) warn(text string) {
 	if m.lines == nil {
-		m.lines, m.written = make(chan string, messagesHeld), make(chan struct{})
+		m.lines, m.written = make(chan message, messagesHeld), make(chan struct{})
 		go func() {
 			defer close(m.written)
 			for line := range m.lines {
-				m.printer.Print("warning: " + line)
+				line.printer.Print("warning: " + line.text)
 			}
 		}()
 	}
 	select {
-	case m.lines <- text:
+	case m.lines <- message{m.printer, text}:
 	default: // what nobody reads is not worth a service
 	}
 }

@@ -129,8 +129,9 @@ func (s *service) begin() error {
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
-	if prior.N > 0 {
+	if prior.N > 0 && !s.upgraded {
 		// The event of this record may not have been written before its writer was killed.
+		prior.Service = s.state.Name // it may have been renamed meanwhile
 		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
 	}
 	if b.Resume && prior.Program != "" {

@@ -108,8 +108,8 @@ func open(c Config) (*service, error) {
 	if s.path, err = filepath.Abs(c.Dir); err != nil {
 		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
 	}
-	s.state.Name = serviceName(c.Dir, s.path)
-	s.messages = newMessages(cli.NewPrinter("supervise "+cli.Printable(s.state.Name), c.Stderr))
+	s.messages = newMessages()
+	s.setName()
 	s.state.Runit, s.state.Logger = c.Runit, isLogger(s.path)
 	if s.own < 0 {
 		if s.own, err = openOwn(s.dir); err != nil {
@@ -134,6 +134,11 @@ func open(c Config) (*service, error) {
 	s.exec = ownBinary(s.binary)
 	s.env = s.baseEnv()
 	return s, nil
+}
+
+func (s *service) setName() {
+	s.state.Name = serviceName(s.Dir, s.path)
+	s.messages.printer = cli.NewPrinter("supervise "+cli.Printable(s.state.Name), s.Stderr)
 }
 
 // serviceName is the name that supervise was given, if it is relative and below here; else the

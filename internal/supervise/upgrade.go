@@ -3,6 +3,9 @@ package supervise
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +34,7 @@ func (s *service) inherit() (err error) {
 
 // try runs what is at this binary's path now, to see whether it can take over.
 func (s *service) try() {
+	s.followRename()
 	s.spawn(machine.Spawn{Role: machine.Script, Program: s.binary, Args: []string{"-t", "."}})
 }
 
@@ -69,12 +73,52 @@ func (s *service) isQuiet() bool {
 func (s *service) upgrade() {
 	s.upgrading = false
 	held := s.keepEvents()
-	err := process.Replace(s.binary, upgradeEnv,
+	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
+	err := process.Replace(s.binary, argv, upgradeEnv,
 		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held)
 	if held >= 0 {
 		_ = unix.Close(held) // the lines are still here
 	}
 	s.problem("upgrade", err)
+}
+
+// currentDir is the argument that names the service directory, which may have been renamed: the entry
+// of the working directory that it is now. If it is none, it is what it was.
+func (s *service) currentDir() string {
+	var ours unix.Stat_t
+	is := func(name string) bool {
+		var st unix.Stat_t
+		return unix.Stat(name, &st) == nil && st.Dev == ours.Dev && st.Ino == ours.Ino
+	}
+	if unix.Fstat(s.dir, &ours) != nil || is(s.Dir) || !filepath.IsLocal(s.Dir) {
+		return s.Dir
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		return s.Dir
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if s.state.Logger {
+			name += "/" + svdir.Log
+		}
+		if is(name) {
+			return name
+		}
+	}
+	return s.Dir
+}
+
+// followRename takes the name that the service directory has now for its own.
+func (s *service) followRename() {
+	dir := s.currentDir()
+	path, err := filepath.Abs(dir)
+	if dir == s.Dir || err != nil {
+		return
+	}
+	s.Dir, s.path = dir, path
+	s.setName()
+	s.env = s.baseEnv()
 }
 
 // keepEvents returns the descriptor of a file with the events that wait for room in the FIFO; -1 if
