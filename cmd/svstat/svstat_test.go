@@ -313,7 +313,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: %d, %q, %q", args, code, stdout, stderr)
 		}
 	}
-	for arg, want := range map[string]string{"--version": "svstat " + cli.Version + "\n", "--help": helpHead, "-h": helpHead} {
+	for arg, want := range map[string]string{"--version": cli.VersionLine("svstat"), "--help": helpHead, "-h": helpHead} {
 		if code, stdout, _ := svstat(t, arg); code != 0 || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %d, %q", arg, code, stdout)
 		}
