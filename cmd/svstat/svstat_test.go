@@ -147,8 +147,11 @@ web/log     up, paused    no       813  1d02h  -                 0
 	if got := squeeze(out.String()); got != squeeze(want[1:]) {
 		t.Errorf("got\n%s", out.String())
 	}
-	if code, _, _ := svstat(t); code != cli.StatusSystem {
-		t.Errorf("the status is %d, with files that cannot be read", code)
+	code, _, stderr := svstat(t)
+	want = "svstat: warning: unable to tell the state of garbled: unable to read supervise/status: bad format\n" +
+		"svstat: warning: unable to tell the state of short: unable to read supervise/status: bad format\n"
+	if code != cli.StatusSystem || stderr != want {
+		t.Errorf("with files that cannot be read: %d, %q", code, stderr)
 	}
 }
 
