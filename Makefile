@@ -19,6 +19,9 @@ LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 
+# Without this, go asks git, which says nothing of a clone that belongs to somebody else.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
 all: bin
 
 bin: FORCE

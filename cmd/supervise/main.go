@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			_, err := io.WriteString(stdout, help)
 			return err
 		case arg == "--version":
-			_, err := io.WriteString(stdout, "supervise (vigil) "+cli.Version+"\n")
+			_, err := io.WriteString(stdout, cli.VersionLine("supervise"))
 			return err
 		case arg == "-R":
 			c.Runit = true

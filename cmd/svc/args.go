@@ -79,7 +79,7 @@ func parse(args []string) (arguments, error) {
 		a.text = help(f)
 		return a, nil
 	case f.Changed("version"):
-		a.text = "svc " + cli.Version + "\n"
+		a.text = cli.VersionLine("svc")
 		return a, nil
 	}
 	a.names = f.Args()

@@ -107,7 +107,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	for arg, want := range map[string]string{"--version": "svc " + cli.Version + "\n", "--help": helpHead} {
+	for arg, want := range map[string]string{"--version": "svc (vigil) " + cli.Version + "\n", "--help": helpHead} {
 		status, stdout, stderr := svc(t, arg)
 		if status != 0 || !strings.HasPrefix(stdout, want) || stderr != "" {
 			t.Errorf("%s: %d, %q, %q", arg, status, stdout, stderr)

@@ -41,7 +41,7 @@ func parse(flags *pflag.FlagSet, usage string, args []string, stdout io.Writer) 
 	case err != nil:
 		return cli.UsageError(err.Error())
 	case *version:
-		text = "svevents " + cli.Version + "\n"
+		text = cli.VersionLine("svevents")
 	default:
 		return nil
 	}

@@ -169,7 +169,7 @@ func TestUsageNamesEveryFlag(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"--version"}, &out, &bytes.Buffer{}); err != nil || out.String() != "svevents "+cli.Version+"\n" {
+	if err := run(t.Context(), []string{"--version"}, &out, &bytes.Buffer{}); err != nil || out.String() != cli.VersionLine("svevents") {
 		t.Errorf("--version: %v, %q", err, out.String())
 	}
 }

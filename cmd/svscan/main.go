@@ -79,7 +79,7 @@ func run(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = io.WriteString(stdout, "usage: "+usage)
 		return err
 	case o.version:
-		_, err = io.WriteString(stdout, "svscan (vigil) "+cli.Version+"\n")
+		_, err = io.WriteString(stdout, cli.VersionLine("svscan"))
 		return err
 	case o.test:
 		return check(o.dir, stdout)

@@ -35,7 +35,7 @@ func flags() []flag {
 			'q', "question", "QUESTION", "exit 0 if QUESTION is true of every service: " + questionNames(),
 			func(o *options, argument string) { o.asked, o.question = true, argument },
 		},
-		{0, "version", "", "print the version", func(o *options, _ string) { o.text = "svstat " + cli.Version + "\n" }},
+		{0, "version", "", "print the version", func(o *options, _ string) { o.text = cli.VersionLine("svstat") }},
 		{'h', "help", "", "print this", func(o *options, _ string) { o.text = help() }},
 	}
 }

@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 		"-q=up web":           up,
 		"--question up web":   up,
 		"--question=up web":   up,
-		"--version -z":        {text: "svstat " + cli.Version + "\n"},
+		"--version -z":        {text: cli.VersionLine("svstat")},
 		"-jh --nonsense":      {json: true, text: help()},
 	} {
 		got, err := parse(strings.Fields(args))

@@ -46,7 +46,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !o.json && !o.long { // those have a place for the reason
+		warn(cli.NewPrinter("svstat", stderr), services)
+	}
 	return errors.Join(write(stdout, services, now), unreadable(services))
+}
+
+// warn says what the table has no room for: why a state is unknown.
+func warn(p *cli.Printer, services []service) {
+	for i := range services {
+		if s := &services[i]; s.fault != nil && !s.absent {
+			p.Warn("tell the state of", s.Name, s.fault)
+		}
+	}
 }
 
 // unreadable is the exit status if a service's files could not be read: daemontools' line is

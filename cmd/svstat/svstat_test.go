@@ -147,8 +147,11 @@ web/log     up, paused    no       813  1d02h  -                 0
 	if got := squeeze(out.String()); got != squeeze(want[1:]) {
 		t.Errorf("got\n%s", out.String())
 	}
-	if code, _, _ := svstat(t); code != cli.StatusSystem {
-		t.Errorf("the status is %d, with files that cannot be read", code)
+	code, _, stderr := svstat(t)
+	want = "svstat: warning: unable to tell the state of garbled: unable to read supervise/status: bad format\n" +
+		"svstat: warning: unable to tell the state of short: unable to read supervise/status: bad format\n"
+	if code != cli.StatusSystem || stderr != want {
+		t.Errorf("with files that cannot be read: %d, %q", code, stderr)
 	}
 }
 
@@ -313,7 +316,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: %d, %q, %q", args, code, stdout, stderr)
 		}
 	}
-	for arg, want := range map[string]string{"--version": "svstat " + cli.Version + "\n", "--help": helpHead, "-h": helpHead} {
+	for arg, want := range map[string]string{"--version": cli.VersionLine("svstat"), "--help": helpHead, "-h": helpHead} {
 		if code, stdout, _ := svstat(t, arg); code != 0 || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %d, %q", arg, code, stdout)
 		}

@@ -40,7 +40,9 @@ func (s State) Status() status.Record {
 	case s.Role == Run:
 		r.Phase = status.Run
 	case s.Phase == event.PhaseFinishing:
-		r.Phase = status.Finish
+		// As runsv has it, the time is still that of run's start: sv waits for a start later than
+		// its own, and would take finish for it.
+		r.Phase, r.Stamp = status.Finish, s.Since.Add(-s.Lived)
 	default:
 		r.PID, r.Phase, r.Ready = 0, status.Down, true
 	}

@@ -35,7 +35,7 @@ const (
 
 // A Record is what the status file says.
 type Record struct {
-	Stamp      time.Time // last start of run, or last time it went down
+	Stamp      time.Time // last start of run, or last time it went down, once finish has ended
 	PID        int       // of run, or of finish while Phase is Finish; 0 if there is none
 	Paused     bool
 	Want       byte // 'u', 'd', or 0: once
