@@ -50,6 +50,8 @@ var columns = []column{
 	{"started_at", func(r *Record) any { return &r.StartedAt }},
 	{"due_at", func(r *Record) any { return &r.DueAt }},
 	{"delay", func(r *Record) any { return &r.Delay }},
+	{"group", func(r *Record) any { return &r.Group }},
+	{"todo", func(r *Record) any { return &r.Todo }},
 	{"file", func(r *Record) any { return &r.File }},
 	{"reason", func(r *Record) any { return &r.Reason }},
 	{"pids", func(r *Record) any { return &r.PIDs }},

@@ -125,6 +125,8 @@ type Record struct {
 	StartedAt  time.Duration // monotonic, since boot: the last start of run
 	DueAt      time.Duration // monotonic: the next start, or the end of a time limit
 	Delay      time.Duration // the current delay of the back-off
+	Group      int           // pid of the last run: its process group
+	Todo       string        // what was begun and cannot be seen: "finish", or "start"
 
 	Cut   bool    // fields were left out, so that the line fits
 	Extra []Field // fields that this version does not know, in their order

@@ -12,49 +12,7 @@ import (
 	"vigil/internal/svdir"
 )
 
-func (t *step) began(b Began) {
-	t.Phase, t.Delay, t.Since = event.PhaseDown, minDelay, t.at.Wall
-	if !b.Down {
-		t.Want = WantUp
-	}
-	t.count(b.Prior)
-	if b.Resume {
-		t.resume(b.Prior)
-	}
-	hello := event.Supervised
-	if b.Alive && t.Role != NoRole {
-		hello = event.Adopted
-		t.Released = !b.Stage
-		t.adopt()
-	}
-	t.tell(event.Record{Event: hello})
-	t.do(Serve{}, Notify{"s"})
-	switch {
-	case hello == event.Adopted && t.Role == Run && t.Want == WantDown:
-		t.stop(control.Down)
-	case hello == event.Adopted:
-	case t.Role != NoRole:
-		t.died(Died{PID: t.PID, Exit: b.Exit})
-	case t.Want != WantDown && t.Phase == event.PhaseDown:
-		t.start()
-	}
-}
-
-// adopt carries on with a process that is alive.
-func (t *step) adopt() {
-	switch t.Role {
-	case Run:
-		t.Phase = event.PhaseUp
-		if !t.Ready {
-			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
-		}
-	case Finish:
-		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
-	case NoRole, Script:
-	}
-}
-
-// start starts run, or first asks control/u as runit does.
+// start starts run.
 func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
@@ -144,6 +102,10 @@ func (t *step) died(d Died) {
 	case t.Role == Run && !t.Released && t.at.Mono-t.StartedAt < readyAfter:
 		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
 		t.Phase, t.Asked = event.PhaseDown, true
+		if t.Want == WantOnce && !t.Leaving {
+			t.start() // it has not had its once
+			return
+		}
 		t.settle(false)
 	case t.Role == Run:
 		t.runDied(d)
@@ -178,7 +140,8 @@ func (t *step) runDied(d Died) {
 		t.Phase = event.PhaseFinishing
 		t.tell(exited)
 		t.tellLeftover()
-		t.do(Notify{"d"}, Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
+		t.do(Notify{"d"})
+		t.finish()
 		return
 	}
 	t.Phase = event.PhaseDown
@@ -188,6 +151,16 @@ func (t *step) runDied(d Died) {
 	t.tell(exited)
 	t.tellLeftover()
 	t.settleAfter("d", false)
+}
+
+// finish starts finish, if it is still there.
+func (t *step) finish() {
+	if t.set.Finish {
+		t.do(Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
+		return
+	}
+	t.Phase = event.PhaseDown
+	t.settle(false)
 }
 
 func (t *step) tellLeftover() {
@@ -219,6 +192,9 @@ func (t *step) clear(forGood bool) bool {
 	t.ForGood, t.ClearAt = forGood && t.Clearing, 0
 	if !t.Clearing {
 		return false
+	}
+	if forGood {
+		t.Want = WantDown
 	}
 	t.Phase, t.ClearAt = event.PhaseFinishing, t.after(clearEvery)
 	t.do(Signal{t.RunPID, "KILL", settings.Group})

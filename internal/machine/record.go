@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"slices"
+
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/status"
@@ -24,54 +26,29 @@ func (s State) Fill(r *event.Record) {
 	r.Term, r.Leaving, r.Asked = s.Term, s.Leaving, s.Asked
 	r.Starts = s.Starts
 	r.Since, r.ReadySince = s.Since, s.ReadySince
-	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
+	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, max(s.NextAt, s.EOFAt), s.Delay
+	r.Group, r.Todo = s.RunPID, s.todo()
+	if s.ForGood {
+		r.State = event.PhaseFailed // nothing but what run has left behind keeps it from being told
+	}
 }
 
-// count goes on with the counts that the supervise before left.
-func (t *step) count(r event.Record) {
-	t.N, t.Starts, t.Exit = r.N, r.Starts, r.Exit
-}
+// What was begun, where no process shows it.
+const (
+	todoFinish = "finish" // run has died, and finish has not begun
+	todoStart  = "start"  // run is to start, once a script or what the last run left behind has ended
+)
 
-// resume takes over what the supervise before left.
-func (t *step) resume(r event.Record) {
-	t.Phase = r.State
-	switch r.Want {
-	case "up":
-		t.Want = WantUp
-	case "down":
-		t.Want = WantDown
-	case "once":
-		t.Want = WantOnce
+func (s State) todo() string {
+	asksUp := func(j Job) bool { return j.Before == control.Up }
+	switch {
+	case s.Role != NoRole:
+	case s.Phase == event.PhaseFinishing && !s.Clearing:
+		return todoFinish
+	case s.Phase == event.PhaseStarting, s.Phase == event.PhaseWaiting, asksUp(s.Job), slices.ContainsFunc(s.Queue, asksUp):
+		return todoStart
 	}
-	t.Leaving = r.Leaving
-	t.Deaths, t.Delay = r.Deaths, max(r.Delay, minDelay)
-	t.Since, t.ReadySince = r.Since, r.ReadySince
-	t.StartedAt = r.StartedAt
-	switch r.Program {
-	case "run":
-		t.Role, t.RunPID = Run, r.PID
-	case "finish":
-		t.Role = Finish
-	default:
-		t.resumeIdle(r)
-		return
-	}
-	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
-	t.Ready, t.Paused, t.Term, t.Asked = r.Ready, r.Paused, r.Term, r.Asked
-}
-
-// resumeIdle takes over a service of which nothing runs.
-func (t *step) resumeIdle(r event.Record) {
-	switch r.State { //nolint:exhaustive // the others were on the way to a start
-	case event.PhaseFailed:
-	case event.PhaseBackoff:
-		t.Phase, t.NextAt = event.PhaseBackoff, max(r.DueAt, 1)
-	default:
-		t.Phase = event.PhaseDown
-	}
-	if t.Want == WantOnce && t.Starts > 0 {
-		t.Want = WantDown // it has had its once
-	}
+	return ""
 }
 
 // Status is the state as the other suites' clients read it.
