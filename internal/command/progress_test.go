@@ -114,3 +114,12 @@ func TestProgressPolled(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseWait(f *testing.F) {
+	f.Add("R")
+	f.Fuzz(func(t *testing.T, text string) {
+		if w, err := ParseWait(text); err == nil && w != NoWait && string(rune(w)) != text || err != nil && w != NoWait {
+			t.Errorf("%q is %q, %v", text, w, err)
+		}
+	})
+}

@@ -86,3 +86,41 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+func FuzzEncode(f *testing.F) {
+	f.Add("rule:mem", byte('t'))
+	f.Fuzz(func(t *testing.T, why string, letter byte) {
+		if _, known := Lookup(Command(letter)); !known {
+			return
+		}
+		var d Decoder
+		var got []Command
+		for _, b := range Encode(why, Command(letter), Kill) {
+			c, reason, ok := d.Next(b)
+			if !ok {
+				continue
+			}
+			got = append(got, c)
+			if len(reason) != min(len(why), MaxReason) || !bytes.Equal(Encode(reason, c), Encode(why, c)) {
+				t.Fatalf("%q came as %q", why, reason)
+			}
+		}
+		if len(got) != 2 || got[0] != Command(letter) || got[1] != Kill {
+			t.Fatalf("%q came as %v", letter, got)
+		}
+	})
+}
+
+func FuzzParseSignal(f *testing.F) {
+	f.Add("sigterm")
+	f.Add("64")
+	f.Fuzz(func(t *testing.T, text string) {
+		sig, ok := ParseSignal(text)
+		if !ok {
+			return
+		}
+		if again, ok := ParseSignal(string(sig)); !ok || again != sig || sig.Number() <= 0 || sig.Number() > maxSignal {
+			t.Errorf("%q is %q, number %d, and that is %q", text, sig, sig.Number(), again)
+		}
+	})
+}

@@ -51,6 +51,7 @@ var columns = []column{
 	{"due_at", func(r *Record) any { return &r.DueAt }},
 	{"delay", func(r *Record) any { return &r.Delay }},
 	{"group", func(r *Record) any { return &r.Group }},
+	{"todo", func(r *Record) any { return &r.Todo }},
 	{"sent", func(r *Record) any { return &r.Sent }},
 	{"asked_why", func(r *Record) any { return &r.AskedWhy }},
 	{"stages", func(r *Record) any { return &r.Stages }},

@@ -125,6 +125,7 @@ type Record struct {
 	StartedAt  time.Duration // monotonic, since boot: the last start of run
 	DueAt      time.Duration // monotonic: the next start
 	Delay      time.Duration // the current delay of the back-off
+	Todo       string        // what was begun and cannot be seen: "finish", or "start"
 
 	// What a stop, or the killing of what is left, needs to go on.
 	Group    int           // pid of the last run: its process group

@@ -18,7 +18,7 @@ func full() Record {
 		Signal: "TERM", File: "down-signal", Reason: "a \"bad\"\n\x01 ünit", PIDs: []int{4, 5}, Supervise: 7,
 		Dir: "1:2", Boot: "b-1", Program: "run", Released: true, Start: 1 << 40, Term: true, Leaving: true,
 		Asked: true, Starts: 12, Since: at, ReadySince: at, StartedAt: 77*time.Hour + 1,
-		DueAt: time.Nanosecond, Delay: time.Second, Extra: []Field{{"mine", `{"a":[1,-2e3,null]}`}},
+		DueAt: time.Nanosecond, Delay: time.Second, Group: 812, Todo: "finish", Extra: []Field{{"mine", `{"a":[1,-2e3,null]}`}},
 	}
 }
 

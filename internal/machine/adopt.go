@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"strings"
+
 	"vigil/internal/control"
 	"vigil/internal/event"
 )
@@ -38,6 +40,8 @@ func (t *step) began(b Began) {
 		t.died(Died{PID: t.PID, Exit: b.Exit, Leftover: b.Left})
 	case t.Phase == event.PhaseFinishing:
 		t.settle(t.ForGood)
+	case t.Leaving:
+		t.leaveIfDown()
 	case t.Want != WantDown && t.Phase == event.PhaseDown:
 		t.start()
 	}
@@ -46,8 +50,9 @@ func (t *step) began(b Began) {
 // goOnStopping goes on with the stop that the supervise before had begun, or begins it.
 func (t *step) goOnStopping() {
 	isStopping := t.Phase == event.PhaseStopping
+	hasScript := strings.Contains(t.set.Control, "t") // which may have been asked, or not
 	switch {
-	case t.Role != Run, isStopping && t.Term:
+	case t.Role != Run, isStopping && t.Term && !hasScript:
 	case t.Want == WantDown:
 		t.stop(control.Down)
 	case isStopping:
@@ -90,8 +95,8 @@ func (t *step) resume(r event.Record) {
 	t.Leaving = r.Leaving
 	t.Deaths, t.Delay = r.Deaths, max(r.Delay, minDelay)
 	t.Since, t.ReadySince = r.Since, r.ReadySince
-	t.StartedAt = r.StartedAt
-	t.RunPID, t.Sent, t.Why = r.Group, control.Signal(r.Sent), r.AskedWhy
+	t.StartedAt, t.Lived = r.StartedAt, r.Lived
+	t.RunPID, t.Asked, t.Sent, t.Why = r.Group, r.Asked, control.Signal(r.Sent), r.AskedWhy
 	t.EOFAt, t.Clearing, t.ForGood = r.EOFAt, r.Clearing, r.ForGood
 	switch r.Program {
 	case "run":
@@ -105,7 +110,7 @@ func (t *step) resume(r event.Record) {
 		return
 	}
 	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
-	t.Ready, t.Paused, t.Term, t.Asked = r.Ready, r.Paused, r.Term, r.Asked
+	t.Ready, t.Paused, t.Term = r.Ready, r.Paused, r.Term
 }
 
 // resumeIdle takes over a service of which nothing runs.
@@ -117,7 +122,7 @@ func (t *step) resumeIdle(r event.Record) {
 	default:
 		t.Phase = event.PhaseDown
 	}
-	if t.Want == WantOnce && t.Starts > 0 {
+	if t.Want == WantOnce && r.Todo != todoStart {
 		t.Want = WantDown // it has had its once
 	}
 }

@@ -75,10 +75,15 @@ func (t *step) tellCommand(entry control.Entry, why string) {
 	t.actions = slices.Insert[[]Action, Action](t.actions, first, tell)
 }
 
-func (t *step) up(want Want) {
+// stay takes an exit back, as runit does on up and down.
+func (t *step) stay() {
 	if t.Runit {
-		t.Leaving = false
+		t.Leaving, t.EOFAt = false, 0
 	}
+}
+
+func (t *step) up(want Want) {
+	t.stay()
 	if t.Leaving {
 		return
 	}
@@ -95,9 +100,7 @@ func (t *step) up(want Want) {
 }
 
 func (t *step) down() {
-	if t.Runit {
-		t.Leaving = false
-	}
+	t.stay()
 	t.goDown(control.Down)
 }
 

@@ -12,7 +12,7 @@ import (
 	"vigil/internal/svdir"
 )
 
-// start starts run, or first asks control/u as runit does.
+// start starts run.
 func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
@@ -105,6 +105,10 @@ func (t *step) died(d Died) {
 	case t.Role == Run && !t.Released && t.at.Mono-t.StartedAt < readyAfter:
 		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
 		t.Phase, t.Asked = event.PhaseDown, true
+		if t.Want == WantOnce && !t.Leaving {
+			t.start() // it has not had its once
+			return
+		}
 		t.settle(false)
 	case t.Role == Run:
 		t.runDied(d)
@@ -181,6 +185,9 @@ func (t *step) clear(forGood bool) bool {
 	t.ForGood, t.ClearAt = forGood && t.Clearing, 0
 	if !t.Clearing {
 		return false
+	}
+	if forGood {
+		t.Want = WantDown
 	}
 	t.Phase, t.ClearAt = event.PhaseFinishing, t.after(clearEvery)
 	t.do(Signal{t.RunPID, "KILL", settings.Group})

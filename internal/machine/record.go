@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"slices"
+
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/status"
@@ -27,7 +29,25 @@ func (s State) Fill(r *event.Record) {
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
 	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why
 	r.Stages, r.StageAt, r.KillAt, r.EOFAt = len(s.Stages), s.StageAt, s.KillAt, s.EOFAt
-	r.Clearing, r.ForGood = s.Clearing, s.ForGood
+	r.Clearing, r.ForGood, r.Todo = s.Clearing, s.ForGood, s.todo()
+}
+
+// What was begun, where no process shows it.
+const (
+	todoFinish = "finish" // run has died, and finish has not begun
+	todoStart  = "start"  // run is to start, once a script or what the last run left behind has ended
+)
+
+func (s State) todo() string {
+	asksUp := func(j Job) bool { return j.Before == control.Up }
+	switch {
+	case s.Role != NoRole:
+	case s.Phase == event.PhaseFinishing && !s.Clearing:
+		return todoFinish
+	case s.Phase == event.PhaseStarting, s.Phase == event.PhaseWaiting, asksUp(s.Job), slices.ContainsFunc(s.Queue, asksUp):
+		return todoStart
+	}
+	return ""
 }
 
 // Status is the state as the other suites' clients read it.

@@ -97,3 +97,16 @@ func FuzzDecodeAny(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeDeath(f *testing.F) {
+	f.Add([]byte("@\x00\x00\x00k\x04\xc2&'\xa0\xc9\x96\x8f\x0f"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var entry [DeathSize]byte
+		copy(entry[:], b)
+		d := DecodeDeath(entry)
+		again := d.Encode()
+		if d2 := DecodeDeath(again); d2 != d {
+			t.Errorf("%x: %+v becomes %+v", entry, d, d2)
+		}
+	})
+}

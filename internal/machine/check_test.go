@@ -1,0 +1,77 @@
+package machine
+
+import (
+	"time"
+
+	"vigil/internal/event"
+)
+
+// check holds what is true of every state.
+func (w *world) check() {
+	s := w.state
+	if s.PID != w.main.pid || s.Role != w.main.role {
+		w.fail("has a %s %d, and there is a %s %d", s.Role, s.PID, w.main.role, w.main.pid)
+	}
+	if s.ScriptPID != w.script.pid || (s.Job.Program != "") != (w.script.pid != 0) || len(s.Queue) > 0 && s.Job.Program == "" {
+		w.fail("has a script %d, and there is %d", s.ScriptPID, w.script.pid)
+	}
+	idle := s.Role == NoRole && s.Job.Program == ""
+	switch s.Phase {
+	case event.PhaseStarting, event.PhaseUp, event.PhaseStopping:
+		if s.Role != Run {
+			w.fail("is %s without a run", s.Phase)
+		}
+	case event.PhaseDown:
+		if s.Role != NoRole || idle && (w.owed.want == wantsUp || w.owed.want == wantsOnce || w.owed.leaving) {
+			w.fail("is down, and has something to do")
+		}
+	case event.PhaseFailed, event.PhaseBackoff, event.PhaseWaiting:
+		if s.Role != NoRole || (s.Want == WantDown) != (s.Phase == event.PhaseFailed) || w.owed.leaving {
+			w.fail("is %s, and that is not so", s.Phase)
+		}
+	case event.PhaseFinishing:
+		if s.Role != Finish && !s.Clearing {
+			w.fail("waits for no finish")
+		}
+	}
+	wants := [...]Want{wantsDown: WantDown, wantsUp: WantUp, wantsOnce: WantOnce, hadOnce: WantOnce}[w.owed.want]
+	spent := w.owed.want == hadOnce && s.Want == WantDown && s.Role != Run
+	if s.Want != wants && !spent || s.Leaving != w.owed.leaving {
+		w.fail("wants %s, leaving %v; the operator %v", s.Want, s.Leaving, w.owed)
+	}
+	if w.main.stopping && s.Phase != event.PhaseStopping {
+		w.fail("has forgotten a stop")
+	}
+	if s.Phase == event.PhaseStopping && !w.main.signaled && s.Job.Program == "" {
+		w.fail("stops, and has sent no signal")
+	}
+	w.checkTimers()
+}
+
+// checkTimers holds that there is a time for everything that waits for one, and for nothing else.
+func (w *world) checkTimers() {
+	s, limit := w.state, w.set.TimeoutFinish != 0
+	hungUp := w.owed.eof && s.Role == Run && s.Phase != event.PhaseStopping && limit
+	for _, timer := range []struct {
+		name string
+		at   time.Duration
+		must bool
+		may  bool
+	}{
+		{"next", s.NextAt, s.Phase == event.PhaseBackoff, s.Phase == event.PhaseBackoff},
+		{"ready", s.ReadyAt, s.Phase == event.PhaseUp && !s.Ready, s.Phase == event.PhaseUp},
+		{"stage", s.StageAt, len(s.Stages) > 0, len(s.Stages) > 0},
+		{"kill", s.KillAt, s.Phase == event.PhaseStopping && w.set.TimeoutKill != 0 && !w.main.killed, s.Role == Run},
+		{"finish", s.FinishAt, s.Role == Finish && limit && !w.main.killed, s.Role == Finish},
+		{"script", s.ScriptAt, s.ScriptPID != 0 && limit && !w.script.killed, s.ScriptPID != 0},
+		{"clear", s.ClearAt, s.Clearing, s.Clearing},
+		{"end of file", s.EOFAt, hungUp, w.owed.eof && s.Leaving},
+	} {
+		if timer.must && timer.at == 0 {
+			w.fail("has no time for %s", timer.name)
+		}
+		if timer.at != 0 && (!timer.may || s.Deadline() == 0 || s.Deadline() > timer.at) {
+			w.fail("has a time for %s, and it means nothing", timer.name)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package machine
+
+import (
+	"strings"
+	"time"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+)
+
+// long is a time that is longer than any limit; a deadline that has not come lies so far ahead.
+const long = time.Hour
+
+// do does one move.
+func (w *world) do(m move) {
+	if m.long {
+		w.state.StartedAt = w.now - long
+		if b, ok := m.what.(Began); ok {
+			b.Prior.StartedAt, b.Prior.Lived = w.now-long, long
+			m.what = b
+		}
+	}
+	for i, d := range deadlines(&w.state) {
+		if m.due>>i&1 != 0 {
+			*d = w.now
+		}
+	}
+	w.refuse, w.left = m.refuse, m.left
+	w.turn(m.what)
+	w.refuse, w.left = false, Leftover{}
+}
+
+func deadlines(s *State) []*time.Duration {
+	return []*time.Duration{&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt}
+}
+
+// moves are all that can happen next.
+func (w *world) moves() []move {
+	if w.gone {
+		return w.begins()
+	}
+	moves := []move{{what: HungUp{}}, {what: Dismissed{}}, {what: Noticed{}}}
+	for _, e := range control.Entries {
+		if strings.ContainsRune("aiq12by", rune(e.Command)) {
+			continue // as HUP: a signal, and nothing more
+		}
+		moves = append(moves, move{what: Commanded{Command: e.Command}})
+	}
+	all := 0
+	for i, d := range deadlines(&w.state) {
+		if *d == 0 {
+			continue
+		}
+		all |= 1 << i
+		for _, left := range w.lefts(*d != 0 && d == &w.state.ClearAt) {
+			moves = append(moves, move{what: Ticked{}, due: 1 << i, left: left})
+		}
+	}
+	moves = append(moves, move{what: Ticked{}}, move{what: Ticked{}, due: all})
+	moves = append(moves, w.deaths()...)
+	for _, left := range w.lefts(false) {
+		moves = append(moves, move{what: Died{PID: stranger, Leftover: left}})
+	}
+	return moves
+}
+
+// stranger is the pid of a helper.
+const stranger = 7
+
+// lefts are what may be left of run's helpers. Where nothing was left, nothing comes to be.
+func (w *world) lefts(maybe bool) []Leftover {
+	lefts := []Leftover{{}}
+	if maybe || len(w.state.Leftover.PIDs) > 0 {
+		lefts = append(lefts, Leftover{PIDs: []int{stranger}})
+	}
+	if w.state.RunPID != 0 && (maybe || w.state.Leftover.Group) {
+		lefts = append(lefts, Leftover{PIDs: []int{stranger}, Group: true})
+	}
+	return lefts
+}
+
+// deaths are what may become of the processes.
+func (w *world) deaths() []move {
+	var moves []move
+	if w.script.pid != 0 && w.script.stage == let {
+		moves = append(moves, move{what: Ran{Script}}, move{what: NotRun{Role: Script}})
+	} else if w.script.pid != 0 {
+		for code := range 2 {
+			moves = append(moves, move{what: Died{PID: w.script.pid, Exit: event.Exit{Ended: true, Code: code}}})
+		}
+	}
+	if w.main.pid == 0 {
+		return moves
+	}
+	if w.main.stage == let {
+		moves = append(moves, move{what: Ran{w.main.role}})
+		return append(moves, move{what: NotRun{Role: w.main.role}}, move{what: NotRun{Role: w.main.role}, long: true})
+	}
+	for _, exit := range w.exits(w.main.role) {
+		for _, left := range w.lefts(w.main.stage != doomed) {
+			died := Died{PID: w.main.pid, Exit: exit, Leftover: left}
+			moves = append(moves, move{what: died}, move{what: died, long: true})
+		}
+	}
+	return moves
+}
+
+// exits are the ways in which a process of the role may end, as far as they make a difference.
+func (w *world) exits(r Role) []event.Exit {
+	exits := []event.Exit{{Ended: true, Code: 0}, {Ended: true, Unknown: true}}
+	switch {
+	case w.main.stage == doomed:
+		return exits[:1]
+	case r == Finish:
+		return append(exits, event.Exit{Ended: true, Code: exitForGood})
+	}
+	if w.state.Sent != "" {
+		exits = append(exits, event.Exit{Ended: true, Signal: string(w.state.Sent)})
+	}
+	return append(exits[1:], event.Exit{Ended: true, Code: 3})
+}
+
+// begins are the ways in which a new supervise may find what the one before has left.
+func (w *world) begins() []move {
+	again := Began{Prior: w.disk}
+	again.Resume = w.disk.Program != "" || w.disk.Event != "" && w.disk.Event != event.Unsupervised
+	rebooted := again
+	rebooted.Resume = false
+	held := rebooted
+	held.Down = true
+	moves := []move{{what: rebooted}, {what: held}}
+	switch {
+	case w.disk.Event == "":
+		return moves
+	case w.disk.Program == "":
+		return append(moves, move{what: again}, move{what: again, long: true})
+	}
+	if w.main.pid != 0 {
+		alive := again
+		alive.Alive = true
+		for _, isStage := range []bool{false, true} {
+			if isStage && w.main.stage == running || !isStage && w.main.stage == doomed {
+				continue
+			}
+			alive.Stage = isStage
+			moves = append(moves, move{what: alive}, move{what: alive, long: true})
+		}
+	}
+	role := Run
+	if w.disk.Program == Finish.String() {
+		role = Finish
+	}
+	for _, exit := range w.exits(role) {
+		again.Exit = exit
+		moves = append(moves, move{what: again}, move{what: again, long: true})
+	}
+	return moves
+}
+
+// settle lets everything end that can, and returns what is wrong with what comes of it.
+func (w world) settle() string {
+	runs := w.runs
+	for range 64 {
+		if w.failed != "" {
+			return w.failed
+		}
+		next, ok := w.ending(w.runs > runs)
+		if !ok {
+			return w.settled(w.runs > runs)
+		}
+		w.do(next)
+	}
+	return "never settles"
+}
+
+// ending is the next end of something, if there is anything to end.
+func (w *world) ending(ran bool) (move, bool) {
+	due := 0
+	for i, d := range deadlines(&w.state) {
+		if *d != 0 {
+			due |= 1 << i
+		}
+	}
+	exit := event.Exit{Ended: true, Code: 3}
+	switch {
+	case w.gone && w.disk.Event == event.Unsupervised:
+		return move{}, false
+	case w.gone:
+		moves := w.begins()
+		return moves[len(moves)-1], true
+	case w.main.stage == let && w.main.pid != 0:
+		return move{what: Ran{w.main.role}}, true
+	case w.script.pid != 0 && w.script.stage == let:
+		return move{what: Ran{Script}}, true
+	case w.script.pid != 0:
+		return move{what: Died{PID: w.script.pid}}, true
+	case w.main.role == Finish, w.main.pid != 0 && !ran:
+		return move{what: Died{PID: w.main.pid, Exit: exit}}, true
+	case w.main.pid == 0 && len(w.state.Leftover.PIDs) > 0 && (w.state.Clearing || w.state.Phase == event.PhaseWaiting):
+		return move{what: Died{PID: stranger}}, true
+	case w.main.pid == 0 && due != 0:
+		return move{what: Ticked{}, due: due}, true
+	}
+	return move{}, false
+}
+
+// settled judges a world in which everything has ended.
+func (w *world) settled(ran bool) string {
+	left := w.gone && w.disk.Event == event.Unsupervised
+	switch wanted := w.owed.want == wantsUp || w.owed.want == wantsOnce; {
+	case w.owed.leaving && !left:
+		return "never leaves"
+	case left:
+	case wanted && !ran:
+		return "never starts what is wanted up"
+	case !wanted && w.state.Role != NoRole && !ran:
+		return "is up for ever, and is wanted down"
+	}
+	return ""
+}

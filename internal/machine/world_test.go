@@ -1,0 +1,398 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/settings"
+)
+
+// A world is all that a machine deals with: a runner that answers as a real one may, the processes, the disk,
+// and what the operator may count on. The fuzzer and the walk drive one, and both hold what it holds.
+type world struct {
+	state  State
+	set    settings.Settings
+	now    time.Duration
+	gone   bool         // there is no supervise
+	main   child        // run or finish
+	script child        // a control program, or reload
+	disk   event.Record // supervise/state
+	down   bool         // the file down
+	pids   int
+	runs   int     // how often run was let go
+	owed   promise // what supervise has been told, and has done
+	kept   promise // what of it the next supervise can know: it is on disk
+	queue  []What  // answers to actions, before anything else
+	refuse bool    // no stage can be started
+	left   Leftover
+	spawns bool // a stage was asked for in this turn
+	failed string
+	fresh  bool         // what a next supervise would find has changed
+	killed func(*world) // called wherever supervise may be killed, and that makes a difference
+	acting func(Action)
+}
+
+// A child is one process. The zero value is none.
+type child struct {
+	pid      int
+	role     Role
+	stage    stage
+	stopping bool // a stop is under way, and the next supervise can know it
+	signaled bool // the stop's signal was sent, or a program stood for it
+	killed   bool // KILL was sent
+	known    bool // the signal is on disk
+	ended    bool // the KILL is
+}
+
+// A stage is how far a child has come.
+type stage byte
+
+const (
+	held    stage = iota // waits for the word
+	let                  // was given it; what became of it is not known yet
+	running              // is its program
+	doomed               // lost the supervise that could give the word
+)
+
+// An intent is what the operator wants, counted by the world itself.
+type intent byte
+
+const (
+	wantsDown intent = iota
+	wantsUp
+	wantsOnce // it has not had its once
+	hadOnce
+)
+
+// A promise is what must be done, whoever dies.
+type promise struct {
+	want    intent
+	leaving bool
+	eof     bool // a logger that must be stopped if it does not end by itself
+	finish  bool // run has died, and finish is still to be run
+}
+
+func (w *world) fail(format string, args ...any) {
+	if w.failed == "" {
+		w.failed = fmt.Sprintf(format, args...)
+	}
+}
+
+// turn gives the machine an input, and carries out what it wants, and so on with the answers.
+func (w *world) turn(what What) {
+	w.spawns, w.fresh = false, false
+	if _, begins := what.(Began); begins {
+		w.gone = false
+	}
+	w.queue = append(w.queue[:0:0], what)
+	for len(w.queue) > 0 && !w.gone {
+		what, w.queue = w.queue[0], w.queue[1:]
+		w.happen(what)
+		var actions []Action
+		before := w.state.Phase
+		at := Instant{Mono: w.now, Wall: time.Unix(0, 0).Add(w.now).UTC()}
+		w.state, actions = w.state.Step(Input{At: at, Settings: w.set, What: what})
+		_, commanded := what.(Commanded)
+		if before == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving {
+			w.fail("%T ended the phase failed", what)
+		}
+		for _, a := range actions {
+			if w.gone {
+				w.fail("does %s after it has left", describe(a))
+			}
+			w.act(a)
+		}
+	}
+	w.kill()
+	if !w.gone {
+		w.check()
+	}
+}
+
+// kill offers this moment as one at which supervise is killed.
+func (w *world) kill() {
+	if w.killed != nil && w.fresh && !w.gone && w.failed == "" {
+		dead := *w
+		dead.die()
+		w.killed(&dead)
+	}
+	w.fresh = false
+}
+
+// die ends supervise. A stage that waits for its word ends with it; a script goes on alone.
+func (w *world) die() {
+	w.gone, w.queue, w.script, w.owed = true, nil, child{}, w.kept
+	if w.main.stage == held && w.main.pid != 0 {
+		w.main.stage = doomed
+		if w.disk.PID != w.main.pid {
+			w.main = child{}
+		}
+	}
+	w.main.signaled, w.main.killed = w.main.known, w.main.ended
+	w.state = State{Name: w.state.Name, Runit: w.state.Runit, Logger: w.state.Logger}
+}
+
+// happen keeps account of an input.
+func (w *world) happen(what What) {
+	switch what := what.(type) {
+	case Began:
+		w.begin(what)
+	case Commanded:
+		w.commanded(what.Command)
+	case HungUp:
+		w.owed.leaving, w.owed.eof = true, w.state.Logger
+		if w.state.Runit {
+			w.owed.want = wantsDown
+		}
+	case Ran:
+		w.child(what.Role).stage = running
+	case NotRun:
+		*w.child(what.Role) = child{}
+		if what.Role == Run && w.owed.want == wantsOnce {
+			w.owed.want = hadOnce
+		}
+		if what.Role == Finish {
+			w.owed.finish = false
+		}
+	case Died:
+		w.died(what)
+	case Ticked:
+		if w.state.EOFAt != 0 && w.state.EOFAt <= w.now && w.state.Role == Run {
+			w.owed.want = wantsDown
+		}
+	case Dismissed, Staged, Noticed:
+	}
+}
+
+func (w *world) child(r Role) *child {
+	if r == Script {
+		return &w.script
+	}
+	return &w.main
+}
+
+// begin is a new supervise: it knows what is on disk.
+func (w *world) begin(b Began) {
+	if !b.Alive {
+		w.main = child{}
+	}
+	if !b.Resume {
+		w.owed = promise{want: wantsUp}
+		if b.Down {
+			w.owed.want = wantsDown
+		}
+		return
+	}
+	if !b.Alive && b.Prior.Program != "" {
+		role := Run
+		if b.Prior.Program == Finish.String() {
+			role = Finish
+		}
+		w.ended(role, b.Exit, role == Run && (b.Prior.Released || w.now-b.Prior.StartedAt >= readyAfter))
+	}
+	if w.main.stage == let {
+		w.main.stage = running
+	}
+}
+
+func (w *world) died(d Died) {
+	switch d.PID {
+	case 0:
+	case w.script.pid:
+		if d.Exit.OK() {
+			w.main.signaled = true
+		}
+		w.script = child{}
+	case w.main.pid:
+		ran := w.main.role == Run && (w.state.Released || w.now-w.state.StartedAt >= readyAfter)
+		role := w.main.role
+		w.main = child{}
+		w.ended(role, d.Exit, ran)
+	}
+}
+
+// ended is the death of run, of which finish must be told, or that of finish, which may say: never again.
+func (w *world) ended(role Role, exit event.Exit, ran bool) {
+	switch {
+	case !ran && w.owed.want == hadOnce && role == Run:
+		w.owed.want = wantsOnce // it may never have run
+	case ran:
+		if w.owed.want == wantsOnce {
+			w.owed.want = hadOnce // it may have run
+		}
+		w.owed.finish = w.set.Finish
+	case exit.Code == exitForGood:
+		w.owed.want = wantsDown
+	}
+}
+
+// stays is runit's way: up and down take an exit back.
+func (w *world) stays() {
+	if w.state.Runit {
+		w.owed.leaving, w.owed.eof = false, false
+	}
+}
+
+func (w *world) commanded(c control.Command) {
+	switch c { //nolint:exhaustive // the others want nothing
+	case control.Up, control.Enable, control.Once:
+		w.stays()
+		if w.owed.leaving {
+			return
+		}
+		idle := w.state.Role == NoRole && w.state.Phase != event.PhaseFinishing
+		switch {
+		case c != control.Once:
+			w.owed.want = wantsUp
+		case idle:
+			w.owed.want = wantsOnce
+		default:
+			w.owed.want = hadOnce
+		}
+	case control.Down, control.Disable:
+		w.stays()
+		w.owed.want = wantsDown
+	case control.NoRestart, control.Retire:
+		w.owed.want = wantsDown
+		if w.state.Role == Run {
+			w.owed.want = hadOnce
+		}
+	case control.Exit:
+		w.owed.leaving = true
+		if w.state.Runit {
+			w.owed.want = wantsDown
+		}
+	}
+}
+
+// act carries out an action, as a runner does.
+func (w *world) act(a Action) {
+	w.kill()
+	if w.acting != nil {
+		w.acting(a)
+	}
+	switch a := a.(type) {
+	case Tell:
+		w.put(a.Record)
+	case Record:
+		w.put(w.disk)
+	case Spawn:
+		w.spawn(a)
+	case Try:
+		w.spawn(Spawn{Role: Script, Program: "supervise"})
+	case Release:
+		if a.Record.Event != "" {
+			w.put(a.Record)
+			w.kill()
+		}
+		w.release(a.PID)
+	case Signal:
+		w.signal(a)
+	case Notify:
+		if strings.Contains(a.Bytes, "D") {
+			w.isDown("notifies " + a.Bytes)
+		}
+	case SetDown:
+		w.down = a.Down
+	case Exit:
+		if w.main.pid != 0 && w.owed.leaving && w.main.stage == held {
+			w.fail("leaves a stage behind")
+		}
+		w.die()
+	case Look:
+		w.queue = append(w.queue, Died{Leftover: w.left})
+	case Upgrade: // one that fails; one that does not is a death of supervise
+		w.queue = append(w.queue, Noticed{File: "upgrade"})
+	case Serve, Tally, CloseInput, Warn:
+	}
+}
+
+// put puts the state on disk: the next supervise can know what is owed.
+func (w *world) put(r event.Record) {
+	again := r.N == w.disk.N && r.Event == w.disk.Event
+	if r.N != w.disk.N+1 && !again {
+		w.fail("tells n %d after %d", r.N, w.disk.N)
+	}
+	switch {
+	case again:
+	case r.State == event.PhaseDown, r.State == event.PhaseFailed, r.State == event.PhaseBackoff, r.State == event.PhaseWaiting:
+		w.isDown("tells " + string(r.State))
+	}
+	w.state.Fill(&r)
+	w.disk = r
+	if w.main.role == Finish && r.Program == Finish.String() {
+		w.owed.finish = false
+	}
+	w.main.known, w.main.ended = w.main.signaled, w.main.killed
+	w.main.stopping = w.main.pid != 0 && (w.main.stopping || w.state.Phase == event.PhaseStopping)
+	w.kept, w.fresh = w.owed, true
+}
+
+// isDown holds that nothing runs. The stage of the next run may wait for its word.
+func (w *world) isDown(doing string) {
+	if w.main.pid != 0 && w.main.stage != held {
+		w.fail("%s, and a %s is there", doing, w.main.role)
+	}
+}
+
+func (w *world) spawn(a Spawn) {
+	w.spawns = true
+	there := w.child(a.Role)
+	switch {
+	case there.pid != 0:
+		w.fail("spawns %s beside a %s", a.Program, there.role)
+	case a.Role == Run && w.owed.want != wantsUp && w.owed.want != wantsOnce:
+		w.fail("starts what is wanted down")
+	case a.Role == Run && w.owed.leaving:
+		w.fail("starts what it is to leave")
+	case a.Role == Run && w.owed.finish:
+		w.fail("starts before finish")
+	case a.Role == Finish && a.Args[3] == "0":
+		w.fail("does not know the group of run")
+	}
+	if w.refuse {
+		w.queue = append(w.queue, NotRun{Role: a.Role, Reason: "unable to start " + a.Program})
+		return
+	}
+	w.pids++
+	*there = child{pid: w.pids, role: a.Role}
+	w.queue = append(w.queue, Staged{Role: a.Role, PID: w.pids, Start: uint64(w.pids) * 10})
+}
+
+func (w *world) release(pid int) {
+	c := &w.main
+	if pid == w.script.pid {
+		c = &w.script
+	}
+	if c.pid != pid || c.stage != held {
+		w.fail("releases nobody")
+	}
+	if c.role != Script && (w.disk.PID != pid || w.disk.Program != c.role.String() || w.disk.Start != uint64(pid)*10) {
+		w.fail("runs what is not recorded")
+	}
+	c.stage, w.fresh = let, true
+	if c.role == Run {
+		w.runs++
+		if w.owed.want == wantsOnce {
+			w.owed.want, w.kept.want = hadOnce, hadOnce
+		}
+	}
+}
+
+func (w *world) signal(a Signal) {
+	left := a.PID == w.state.RunPID && w.state.Leftover.Group && a.Scope == settings.Group
+	i := slices.Index([]int{w.main.pid, w.script.pid}, a.PID)
+	if a.PID == 0 || a.Signal == "" || i < 0 && !left {
+		w.fail("signals nobody: %s", describe(a))
+	}
+	if i < 0 {
+		return
+	}
+	c := []*child{&w.main, &w.script}[i]
+	c.killed = c.killed || a.Signal == "KILL"
+	c.signaled = c.signaled || a.Signal != "CONT" && w.state.Phase == event.PhaseStopping
+}
