@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,9 @@ func (t *torture) judgeState(s *service, bad complaint) {
 		bad("%v", err)
 		return
 	}
-	if want, leaving, known := t.wanted(s); known && r.Want != want && !leaving {
+	want, leaving, known := t.wanted(s)
+	hadOnce := want == machine.WantOnce.String() && r.Want == machine.WantDown.String()
+	if known && r.Want != want && !leaving && !hadOnce {
 		bad("is wanted %s, and its last command wants it %s", r.Want, want)
 	}
 	alive := s.alive()
@@ -107,12 +110,14 @@ func (t *torture) wanted(s *service) (want string, leaving, known bool) {
 	}
 	want, known = initial, true
 	for _, e := range t.ears.by[s.id()] {
-		switch e.event { //nolint:exhaustive // the others change nothing of it
-		case event.Gap:
+		fresh := e.event == event.Supervised && e.n == 1 // another had the name before
+		switch {
+		case e.event == event.Gap:
 			known = false
-		case event.Unsupervised:
+		case !slices.Contains(s.names, e.name):
+		case e.event == event.Unsupervised, fresh:
 			want, leaving, known = initial, false, true
-		case event.Command:
+		case e.event == event.Command:
 			want, leaving = after(e.word, want, leaving)
 			known = known || e.word == control.Up.String() || e.word == control.Down.String()
 		}
@@ -156,7 +161,7 @@ func after(word, want string, leaving bool) (string, bool) {
 // the removal there is no place to start another, which svscan says, and what it ran is left.
 func (t *torture) judgeRemoved(s *service, bad complaint) {
 	alive := s.alive()
-	if s.path != "" {
+	if !s.erased {
 		if p := s.supervise(); p != nil {
 			bad("was removed, and its supervise %d is alive, and %d", p.PID(), alive)
 			_ = p.Close() // it was only looked at
@@ -166,7 +171,7 @@ func (t *torture) judgeRemoved(s *service, bad complaint) {
 	if alive == 0 {
 		return
 	}
-	if s.path == "" && hasSupervise(alive) {
+	if s.erased && hasSupervise(alive) {
 		bad("was removed, and %d is alive below a supervise", alive)
 		return
 	}
@@ -189,13 +194,27 @@ func hasSupervise(pid int) bool {
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "supervise")
 }
 
+// hasLeft reports that the supervise of a removed service has told of its own end after the start of
+// the run pid. One that died before had no successor.
+func hasLeft(s *service, pid int, events []told) (left bool) {
+	for _, e := range events {
+		switch {
+		case e.event == event.Starting && e.pid == pid:
+			left = false
+		case e.event == event.Unsupervised && slices.Contains(s.names, e.name):
+			left = true
+		}
+	}
+	return left
+}
+
 // judgeTold compares what the services say of their runs with what was told of them: each start and
 // each death once, but for as many as are missing by a gap.
 func judgeTold(list []*service, events []told, bad complaint) {
 	starts, deaths, exits := map[int]int{}, map[int]int{}, map[int][]event.Exit{}
 	missed := 0
 	for _, e := range events {
-		switch e.event { //nolint:exhaustive // the others say nothing of runs
+		switch e.event {
 		case event.Starting:
 			starts[e.pid]++
 		case event.Exited:
@@ -220,7 +239,8 @@ func judgeTold(list []*service, events []told, bad complaint) {
 				lost++
 				what = append(what, fmt.Sprintf("no event of the start of %d", r.pid))
 			}
-			if i == len(s.runs)-1 && r.pid == alive {
+			last := i == len(s.runs)-1
+			if last && (r.pid == alive || s.removed && !hasLeft(s, r.pid, events)) {
 				continue
 			}
 			if deaths[r.pid]--; deaths[r.pid] < 0 {

@@ -107,7 +107,7 @@ func (t *torture) zombies(ctx context.Context) error {
 		if first = now; left == 0 || rig.Now()-began > 2*zombieTime {
 			return nil // those that are left are new
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 	}

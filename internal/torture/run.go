@@ -50,7 +50,7 @@ func (t *torture) calm(ctx context.Context) error {
 	t.log.add("calm")
 	for len(t.later) > 0 {
 		t.catchUp()
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (t *torture) calm(ctx context.Context) error {
 		if rig.Now() > began+patience {
 			return fmt.Errorf("not well %v after the last step:\n%s", patience, strings.Join(wrong, "\n"))
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 	}
@@ -79,11 +79,11 @@ func (t *torture) calm(ctx context.Context) error {
 	return errors.Join(t.said(), t.level(ctx))
 }
 
-func rest(ctx context.Context, d time.Duration) error {
+func rest(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d):
+	case <-time.After(pause):
 		return nil
 	}
 }
@@ -125,7 +125,7 @@ func (t *torture) bringDown(ctx context.Context) error {
 		case rig.Now() > end:
 			return fmt.Errorf("svscan does not bring everything down:\n%s", t.left())
 		case err == nil && pid == 0:
-			if err := rest(ctx, pause); err != nil {
+			if err := rest(ctx); err != nil {
 				return err
 			}
 		}
@@ -138,7 +138,7 @@ func (t *torture) bringDown(ctx context.Context) error {
 		if rig.Now() > end {
 			return fmt.Errorf("svscan has ended, and left:\n%s", left)
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := rest(ctx); err != nil {
 			return err
 		}
 	}

@@ -50,11 +50,13 @@ type service struct {
 	*character
 	slot    int
 	name    string   // in the scan directory
-	path    string   // of its directory, "" if that was removed
+	names   []string // all that it has had
+	path    string   // of its directory
 	record  string   // what it says of itself
 	log     *service // its logger
 	of      *service // whose logger it is
 	removed bool
+	erased  bool // with its directory
 
 	read int64 // of the record
 	runs []ownRun
@@ -114,7 +116,7 @@ func (t *torture) add(slot int, name string) (err error) {
 		return &os.PathError{Op: "rename", Path: name, Err: err}
 	}
 	for _, s := range fresh {
-		s.path = filepath.Join(t.scan, s.name)
+		s.path, s.names = filepath.Join(t.scan, s.name), []string{s.name}
 	}
 	t.slots = append(t.slots, fresh...)
 	return nil

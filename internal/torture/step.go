@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,36 +31,46 @@ type draw struct {
 
 // A step is one thing that is done to the suite. It returns what it did, "" for nothing.
 type step struct {
+	name   string // for --without
 	weight int
 	do     func(t *torture, d draw) string
 }
 
 // program is all that may be done, and how often.
 var program = []step{
-	{100, (*torture).command},
-	{20, (*torture).killSupervise},
-	{15, (*torture).killService},
-	{1, (*torture).killScan},
-	{1, (*torture).killHub},
-	{6, (*torture).stopSupervise},
-	{1, (*torture).stopScan},
-	{1, (*torture).stopHub},
-	{4, (*torture).upgradeSupervise},
-	{0, (*torture).upgradeScan}, // svscan does not have it yet
-	{2, (*torture).rescan},
-	{2, (*torture).rename},
-	{2, (*torture).remove},
-	{1, (*torture).fillDisk},
+	{"command", 100, (*torture).command},
+	{"kill-supervise", 20, (*torture).killSupervise},
+	{"kill-service", 15, (*torture).killService},
+	{"kill-svscan", 1, (*torture).killScan},
+	{"kill-hub", 1, (*torture).killHub},
+	{"stop-supervise", 6, (*torture).stopSupervise},
+	{"stop-svscan", 1, (*torture).stopScan},
+	{"stop-hub", 1, (*torture).stopHub},
+	{"upgrade-supervise", 4, (*torture).upgradeSupervise},
+	{"upgrade-svscan", 1, (*torture).upgradeScan},
+	{"rescan", 2, (*torture).rescan},
+	{"rename", 2, (*torture).rename},
+	{"remove", 2, (*torture).remove},
+	{"fill-disk", 1, (*torture).fillDisk},
 }
 
-// chances has the index of each step as often as its weight says.
-func chances() (list []int) {
-	for i, s := range program {
+// chances has each step as often as its weight says, without those of the names.
+func chances(without []string) (list []step) {
+	for _, s := range program {
 		for range s.weight {
-			list = append(list, i)
+			if !slices.Contains(without, s.name) {
+				list = append(list, s)
+			}
 		}
 	}
 	return list
+}
+
+func stepNames() (names []string) {
+	for _, s := range program {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 func (t *torture) draw() draw {
@@ -74,7 +84,7 @@ func (t *torture) draw() draw {
 func (t *torture) storm(ctx context.Context, until time.Duration) error {
 	tick := time.NewTicker(time.Second / time.Duration(t.rate))
 	defer tick.Stop()
-	list := chances()
+	list := chances(t.without)
 	for rig.Now() < until && t.err == nil {
 		select {
 		case <-ctx.Done():
@@ -83,7 +93,7 @@ func (t *torture) storm(ctx context.Context, until time.Duration) error {
 		}
 		t.catchUp()
 		d := t.draw()
-		if did := program[list[d.kind%len(list)]].do(t, d); did != "" {
+		if did := list[d.kind%len(list)].do(t, d); did != "" {
 			t.count.steps++
 			t.log.add(did)
 		}
@@ -251,131 +261,6 @@ func (t *torture) rescan(draw) string {
 		return ""
 	}
 	return said("HUP to svscan", unix.Kill(t.svscan, unix.SIGHUP))
-}
-
-// moved tells a service, and its logger, where it is now.
-func (s *service) moved(path, name string) {
-	s.path, s.name = path, name
-	if s.log != nil {
-		s.log.path, s.log.name = filepath.Join(path, svdir.Log), name+"/"+svdir.Log
-	}
-}
-
-func (t *torture) rename(d draw) string {
-	s := t.pick(d)
-	if s.of != nil {
-		s = s.of
-	}
-	t.made++
-	from, name := s.name, fmt.Sprintf("%s.%d", slotID(s.slot), t.made)
-	path := filepath.Join(t.scan, name)
-	err := os.Rename(s.path, path)
-	if err == nil {
-		s.moved(path, name)
-		t.count.moves++
-	}
-	return said("rename "+from+" to "+name, err)
-}
-
-// remove takes a service away, by its name or with all that is in it, and puts another into its
-// place: at once or later, under the same name or another.
-func (t *torture) remove(d draw) string {
-	s := t.pick(d)
-	if s.of != nil {
-		s = s.of
-	}
-	name, did := s.name, "rename away "+s.name
-	var err error
-	if d.what%2 == 0 {
-		did = "rm -rf " + s.name
-		err = os.RemoveAll(s.path)
-		s.moved("", name)
-	} else {
-		t.made++
-		path := filepath.Join(t.disk, "gone", fmt.Sprintf("d%d", t.made))
-		if err = os.Rename(s.path, path); err == nil {
-			s.moved(path, name)
-		}
-	}
-	if err != nil && s.path != "" {
-		return said(did, err)
-	}
-	t.count.moves++
-	t.retire(s)
-	t.ears.reuse(name)
-	next := name
-	if d.what%3 == 0 {
-		t.made++
-		next = fmt.Sprintf("%s.%d", slotID(s.slot), t.made)
-	}
-	wait := time.Duration(0)
-	if d.what%4 < 2 {
-		wait = 5 * d.wait
-	}
-	t.after(wait, func() { t.addAgain(s.slot, next) })
-	return said(did, err)
-}
-
-// retire moves a service and its logger to those that are gone.
-func (t *torture) retire(s *service) {
-	kept := t.slots[:0:0]
-	for _, x := range t.slots {
-		if x == s || x == s.log {
-			x.removed = true
-			t.removed = append(t.removed, x)
-		} else {
-			kept = append(kept, x)
-		}
-	}
-	t.slots = kept
-}
-
-// addAgain adds a service, and tries again while the disk is full.
-func (t *torture) addAgain(slot int, name string) {
-	err := t.add(slot, name)
-	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTEMPTY) {
-		// supervise may have made it again while it was being removed
-		err = errors.Join(os.RemoveAll(filepath.Join(t.scan, name)), unix.ENOSPC)
-	}
-	t.log.add(said("add "+name, err))
-	if errors.Is(err, unix.ENOSPC) {
-		t.after(100*time.Millisecond, func() { t.addAgain(slot, name) })
-	} else if err != nil {
-		t.fail("unable to add %s: %v", name, err)
-	}
-}
-
-// ballast is the file that fills the disk.
-const ballast = "ballast"
-
-// fillDisk leaves no room on the disk for some time.
-func (t *torture) fillDisk(d draw) string {
-	path := filepath.Join(t.disk, ballast)
-	if _, err := os.Stat(path); !t.private || err == nil {
-		return ""
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return said("fill the disk", err)
-	}
-	size := int64(0)
-	for chunk := int64(1 << 20); chunk >= 4096; {
-		if err := unix.Fallocate(int(f.Fd()), 0, size, chunk); err == nil {
-			size += chunk
-		} else if chunk /= 4; !errors.Is(err, unix.ENOSPC) {
-			return said("fill the disk", errors.Join(err, f.Close()))
-		}
-	}
-	t.count.fills++
-	t.after(d.wait, func() { t.freeDisk() })
-	return said(fmt.Sprintf("fill the disk for %v", d.wait), f.Close())
-}
-
-func (t *torture) freeDisk() {
-	if err := os.Remove(filepath.Join(t.disk, ballast)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.fail("unable to free the disk: %v", err)
-	}
-	t.log.add("free the disk")
 }
 
 // steps are the last that were done.
