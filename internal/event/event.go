@@ -120,6 +120,7 @@ type Record struct {
 	Leaving    bool   // supervise exits when the service is down
 	Asked      bool   // the operator asked for the death to come
 	Starts     uint64 // of run, since supervise/ was made
+	Count      uint64 // the N of the last event of the same step, where that is not this one
 	Since      time.Time
 	ReadySince time.Time
 	StartedAt  time.Duration // monotonic, since boot: the last start of run

@@ -99,9 +99,9 @@ const exitNoExec = 111
 
 // neverRan reports that a process ended as a stage, its program not having run. supervise may be
 // killed between a release and its record, so that how the process ended is what tells. Where
-// nobody knows that, it was most likely the stage.
+// nobody knows that, a death of a run is told, as unknown: it is not to be missed.
 func neverRan(e event.Exit) bool {
-	return !e.Ended || e.Unknown || e.Signal == "" && e.Code == exitNoExec
+	return e.Ended && !e.Unknown && e.Signal == "" && e.Code == exitNoExec
 }
 
 func (t *step) died(d Died) {
