@@ -195,17 +195,22 @@ func hasSupervise(pid int) bool {
 }
 
 // hasLeft reports that the supervise of a removed service has told of its own end after the start of
-// the run pid. One that died before had no successor.
-func hasLeft(s *service, pid int, events []told) (left bool) {
+// the run pid. One that died after the removal had no successor, and the next that has the name is
+// another's.
+func hasLeft(s *service, pid int, events []told) bool {
+	started := false
 	for _, e := range events {
 		switch {
 		case e.event == event.Starting && e.pid == pid:
-			left = false
-		case e.event == event.Unsupervised && slices.Contains(s.names, e.name):
-			left = true
+			started = true
+		case !started || !slices.Contains(s.names, e.name):
+		case e.event == event.Unsupervised:
+			return true
+		case e.event == event.Supervised && e.n == 1:
+			return false
 		}
 	}
-	return left
+	return false
 }
 
 // judgeTold compares what the services say of their runs with what was told of them: each start and

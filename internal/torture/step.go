@@ -130,6 +130,9 @@ func (t *torture) command(d draw) string {
 	t.count.commands++
 	why := commandMark + strconv.Itoa(t.count.commands)
 	err := command.Do(context.Background(), s.path, command.Request{Commands: []control.Command{c}, Why: why, Timeout: time.Second})
+	if err != nil {
+		t.count.refused++
+	}
 	return said(fmt.Sprintf("%s: %v %s", s.name, c, why), err)
 }
 

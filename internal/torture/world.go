@@ -53,7 +53,7 @@ type torture struct {
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, upgrades, moves, fills, orphans int
+	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans int
 }
 
 // A due is something that is to be done at a time.
@@ -146,8 +146,9 @@ func (t *torture) reap() {
 		if pid != t.svscan {
 			continue
 		}
-		// HUP before it had its handlers is ours, too.
-		if !t.killed && (!status.Signaled() || status.Signal() != syscall.SIGHUP) {
+		// A signal before it has its handlers is ours, too.
+		early := status.Signaled() && (status.Signal() == syscall.SIGHUP || status.Signal() == syscall.SIGUSR2)
+		if !t.killed && !early {
 			t.fail("svscan ended by itself: status %#x", int(status))
 		}
 		t.svscan = 0
