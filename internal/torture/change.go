@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/rig"
 	"vigil/internal/svdir"
 )
 
@@ -129,6 +130,7 @@ func (t *torture) fillDisk(d draw) string {
 		}
 	}
 	t.count.fills++
+	t.full = rig.Now() + d.wait
 	t.after(d.wait, func() { t.freeDisk() })
 	return said(fmt.Sprintf("fill the disk for %v", d.wait), f.Close())
 }

@@ -33,7 +33,7 @@ type listener struct {
 	mu     sync.Mutex
 	by     map[string][]told
 	last   map[string]uint64 // the last n of each source
-	acked  map[string]bool   // commands of ours, by the reason that goes with each
+	acked  map[string]int    // commands of ours, by the reason that goes with each: in which epoch
 	gone   map[string]bool   // sources that svscan called removed, or of which something is missing
 	reused map[string]bool   // names that another service has had
 	seq    uint64
@@ -48,7 +48,7 @@ func listen(socket string) *listener {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &listener{
 		stop: stop, done: make(chan struct{}), by: map[string][]told{},
-		acked: map[string]bool{}, last: map[string]uint64{}, gone: map[string]bool{}, reused: map[string]bool{},
+		acked: map[string]int{}, last: map[string]uint64{}, gone: map[string]bool{}, reused: map[string]bool{},
 	}
 	stream := subscribe.New(socket, subscribe.Filter{Begin: subscribe.Kept, NoSnapshot: true})
 	go func() {
@@ -127,10 +127,11 @@ func (l *listener) take(item *subscribe.Item) {
 		n: r.N, name: r.Service, event: r.Event, pid: r.PID, exit: r.Exit, word: r.Command, why: r.Why,
 	})
 	if r.Event == event.Command && isOurs(r.Why) {
-		if l.acked[r.Why] {
+		// A hub that has lost its journal cannot know that supervise repeats an event.
+		if epoch, before := l.acked[r.Why]; before && epoch == l.epochs {
 			l.fail("a command was carried out twice: %s", item.Line)
 		}
-		l.acked[r.Why] = true
+		l.acked[r.Why] = l.epochs
 	}
 	if r.Event == event.Removed {
 		l.gone[r.Service] = true
@@ -146,14 +147,11 @@ func isOurs(why string) bool {
 	return err == nil && strings.HasPrefix(why, commandMark)
 }
 
-// superviseNoRoom is the status of a supervise that cannot make its files, as on a full disk.
-const superviseNoRoom = 111
-
 // mayDie reports that a supervise was killed, or could not begin, or that it was told to go because
 // its directory was removed before it could hear that.
 func (l *listener) mayDie(r *event.Record) bool {
 	e := r.Exit
-	return e.Unknown || e.Signal == "KILL" || e.Signal == "" && e.Code == superviseNoRoom || e.Signal != "" && l.reused[r.Service]
+	return e.Unknown || e.Signal == "KILL" || e.Signal == "" && e.Code == noRoomStatus || e.Signal != "" && l.reused[r.Service]
 }
 
 // takeN checks that each source's count goes on without a hole and without a record that comes twice.
@@ -199,9 +197,12 @@ func (l *listener) takeGap(item *subscribe.Item) {
 	l.seq = 0
 	l.forget()
 	for id := range l.by {
-		l.by[id] = append(l.by[id], told{event: event.Gap, missed: max(1, g.Missed)})
+		l.by[id] = append(l.by[id], told{event: event.Gap, missed: anyNumber})
 	}
 }
+
+// anyNumber of events may be missing where the journal is.
+const anyNumber = 1 << 20
 
 // forget lets every source begin its count anew.
 func (l *listener) forget() {

@@ -14,7 +14,7 @@ import (
 
 func newListener() *listener {
 	return &listener{
-		by: map[string][]told{}, last: map[string]uint64{}, acked: map[string]bool{}, gone: map[string]bool{}, reused: map[string]bool{},
+		by: map[string][]told{}, last: map[string]uint64{}, acked: map[string]int{}, gone: map[string]bool{}, reused: map[string]bool{},
 	}
 }
 
