@@ -32,6 +32,11 @@ func (t *torture) judge() (wrong []string) {
 	for _, s := range t.removed {
 		t.judgeRemoved(s, func(format string, args ...any) { bad(s, format, args...) })
 	}
+	for _, s := range t.slots {
+		if s.log != nil {
+			judgeLines(s, func(format string, args ...any) { bad(s, format, args...) })
+		}
+	}
 	for id, list := range t.byID() {
 		judgeTold(list, t.ears.by[id], func(format string, args ...any) { bad(list[0], format, args...) })
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +122,27 @@ func TestTakeDue(t *testing.T) {
 	}
 	if done != "ca" || len(list) != 1 || list[0].at != 9 {
 		t.Errorf("done %q, left %v", done, list)
+	}
+}
+
+func TestJudgeLines(t *testing.T) {
+	for content, wrong := range map[string]string{
+		"7 1\n7 2\n8 1\n": "",
+		"7 1\n8 1\n7 2\n": "",
+		"7 1\n8 1\n":      "has 1 of 2 lines of 7",
+		"7 1\n7 1\n":      "after line 1",
+		"7 2\n":           "after line 0",
+		"":                "has 0 of 2 lines of 7",
+	} {
+		log := &service{record: t.TempDir() + "/log"}
+		if err := os.WriteFile(log.record+".lines", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &service{log: log, runs: []ownRun{{pid: 7, ended: true, lines: 2}, {pid: 8}}}
+		got := ""
+		judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) {
+			t.Errorf("%q is wrong by %q, not %q", content, got, wrong)
+		}
 	}
 }
