@@ -9,6 +9,8 @@ TOOLS ?= $(shell $(GO) env GOPATH)/bin
 FUZZTIME ?= 30s
 # Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
 BENCH ?=
+# Arguments of the torture: make torture TORTURE='--time 30m --seed 7'.
+TORTURE ?=
 
 COMMANDS := svscan supervise svc svstat svevents
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
@@ -31,7 +33,7 @@ bin: FORCE
 demo: bin
 	examples/demo/story bin
 
-check: deps lint vet test
+check: deps lint vet test torture
 
 deps:
 	.ci/deps $(TOOLS)
@@ -64,6 +66,9 @@ fuzz:
 bench: bin
 	$(GO) run ./internal/bench $(BENCH)
 
+torture: bin
+	$(GO) run ./internal/torture $(TORTURE)
+
 cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -n 1
@@ -82,4 +87,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet test man fuzz bench cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet test man fuzz bench torture cover install uninstall clean FORCE

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/rig"
 	"vigil/internal/svdir"
 )
 
@@ -61,10 +62,10 @@ func (b *bench) deaths(ctx context.Context, suites []*suite) (map[string]sample,
 	for i := range b.tries {
 		for _, s := range suites {
 			st := s.victim(i)
-			if err := sleep(ctx, lifetime-(now()-st.at)); err != nil {
+			if err := sleep(ctx, lifetime-(rig.Now()-st.at)); err != nil {
 				return nil, err
 			}
-			killed := now()
+			killed := rig.Now()
 			if err := unix.Kill(st.pid, unix.SIGKILL); err != nil {
 				return nil, fmt.Errorf("%s: unable to kill %d: %w", s.name, st.pid, err)
 			}
@@ -104,7 +105,7 @@ func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sampl
 		for _, s := range suites {
 			path := made[s.name][i]
 			name := filepath.Base(path)
-			renamed := now()
+			renamed := rig.Now()
 			if err := os.Rename(path, filepath.Join(s.scan, name)); err != nil {
 				return nil, err
 			}
@@ -168,10 +169,10 @@ func (b *bench) told(ctx context.Context, suites []*suite) (map[string]sample, e
 
 // deathTold kills one service, and returns how long the event took.
 func (s *suite) deathTold(ctx context.Context, st stamp, arrivals <-chan arrival) (time.Duration, error) {
-	if err := sleep(ctx, lifetime-(now()-st.at)); err != nil {
+	if err := sleep(ctx, lifetime-(rig.Now()-st.at)); err != nil {
 		return 0, err
 	}
-	killed := now()
+	killed := rig.Now()
 	if err := unix.Kill(st.pid, unix.SIGKILL); err != nil {
 		return 0, err
 	}
@@ -209,7 +210,7 @@ func (s *suite) subscribe(ctx context.Context) (<-chan arrival, net.Conn, error)
 func listen(conn net.Conn, synced chan<- struct{}, arrivals chan<- arrival) {
 	in := bufio.NewScanner(conn)
 	for in.Scan() {
-		a := arrival{at: now()}
+		a := arrival{at: rig.Now()}
 		var line struct{ Event, Service string }
 		if a.err = json.Unmarshal(in.Bytes(), &line); a.err != nil {
 			arrivals <- a
@@ -246,12 +247,12 @@ func memoryOf(kind func(*suite) []string) func(context.Context, []*suite) (map[s
 	return func(_ context.Context, suites []*suite) (map[string]sample, error) {
 		found := map[string]sample{}
 		for _, s := range suites {
-			all, err := tree(s.root.Pid)
+			all, err := rig.Tree(s.root.Pid)
 			if err != nil {
 				return nil, err
 			}
-			for _, p := range named(all, kind(s)...) {
-				bytes, err := private(p.pid)
+			for _, p := range rig.Named(all, kind(s)...) {
+				bytes, err := rig.Private(p.PID)
 				if err != nil {
 					return nil, err
 				}
@@ -292,12 +293,12 @@ func (b *bench) idle(ctx context.Context, suites []*suite) (map[string]sample, e
 
 // ran is how often the suite's own processes have run so far.
 func (s *suite) ran() (sum uint64, err error) {
-	all, err := tree(s.root.Pid)
+	all, err := rig.Tree(s.root.Pid)
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range named(all, slices.Concat(s.supervises(), s.scanners(), s.hubs())...) {
-		n, err := switches(p.pid)
+	for _, p := range rig.Named(all, slices.Concat(s.supervises(), s.scanners(), s.hubs())...) {
+		n, err := rig.Switches(p.PID)
 		if err != nil {
 			return 0, err
 		}

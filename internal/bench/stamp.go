@@ -8,13 +8,14 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/rig"
 )
 
 //go:embed stamp/stamp.c
@@ -43,15 +44,6 @@ func parseStamp(line string) (stamp, error) {
 	return stamp{time.Duration(ns), pid, fields[2]}, nil
 }
 
-// now is the clock of the stamps.
-func now() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
-		panic(err) // it is there on every Linux
-	}
-	return time.Duration(t.Nano())
-}
-
 // stamps is the FIFO that the services of one suite write to, and their latest stamps.
 type stamps struct {
 	fifo  *os.File
@@ -61,14 +53,9 @@ type stamps struct {
 
 // openStamps makes the FIFO, and the program that is every service's run, in dir.
 func openStamps(ctx context.Context, dir string) (s *stamps, program string, err error) {
-	path, source := filepath.Join(dir, "stamps"), filepath.Join(dir, "stamp.c")
-	program = filepath.Join(dir, "stamp")
-	if err := os.WriteFile(source, []byte(stampSource), 0o600); err != nil {
+	path, program := filepath.Join(dir, "stamps"), filepath.Join(dir, "stamp")
+	if err := rig.Compile(ctx, program, stampSource, "-DSTAMPS="+strconv.Quote(path)); err != nil {
 		return nil, "", err
-	}
-	gcc := exec.CommandContext(ctx, "gcc", "-O2", "-static", "-Wall", "-Werror", "-DSTAMPS="+strconv.Quote(path), "-o", program, source)
-	if out, err := gcc.CombinedOutput(); err != nil {
-		return nil, "", fmt.Errorf("unable to compile the service: %w\n%s", err, out)
 	}
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		return nil, "", &os.PathError{Op: "mkfifo", Path: path, Err: err}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/rig"
 )
 
 // A suite is one of those that are compared, with a scan directory of its own.
@@ -104,7 +106,7 @@ func (s *suite) start(ctx context.Context, n int) (time.Duration, error) {
 	if s.log, err = os.Create(filepath.Join(s.dir, "log")); err != nil {
 		return 0, err
 	}
-	began := now()
+	began := rig.Now()
 	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), s.scan), &os.ProcAttr{
 		Files: []*os.File{nil, s.log, s.log},
 		Env:   []string{"PATH=" + os.Getenv("PATH")},
@@ -139,20 +141,20 @@ func (s *suite) stop() error {
 		return nil
 	}
 	errs := []error{s.root.Signal(s.bring)}
-	for end := now() + patience; ; {
-		left, err := tree(s.root.Pid)
+	for end := rig.Now() + patience; ; {
+		left, err := rig.Tree(s.root.Pid)
 		if err != nil {
 			return err
 		}
 		if reap(left) == 0 {
 			break
 		}
-		if now() > end {
+		if rig.Now() > end {
 			errs = append(errs, fmt.Errorf("%s: %d processes were left, and killed%s", s.name, len(left), s.said()))
 			for _, p := range left {
-				_ = unix.Kill(p.pid, unix.SIGKILL) // it may just have gone
+				_ = unix.Kill(p.PID, unix.SIGKILL) // it may just have gone
 			}
-			end = now() + patience
+			end = rig.Now() + patience
 		}
 		time.Sleep(pause)
 	}
@@ -164,9 +166,9 @@ func (s *suite) stop() error {
 const pause = 20 * time.Millisecond
 
 // reap waits for those of the processes that are ours and dead, and returns how many are left.
-func reap(processes []process) (left int) {
+func reap(processes []rig.Process) (left int) {
 	for _, p := range processes {
-		if pid, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil); err == nil && pid == 0 || err != nil && unix.Kill(p.pid, 0) == nil {
+		if pid, err := unix.Wait4(p.PID, nil, unix.WNOHANG, nil); err == nil && pid == 0 || err != nil && unix.Kill(p.PID, 0) == nil {
 			left++
 		}
 	}
@@ -176,21 +178,21 @@ func reap(processes []process) (left int) {
 // orphans waits for what the suite left behind when its scanner was gone: we are the subreaper of
 // all, and runsvdir does not wait for its runsv.
 func (s *suite) orphans() error {
-	for end := now() + patience; ; time.Sleep(pause) {
-		all, err := tree(os.Getpid())
+	for end := rig.Now() + patience; ; time.Sleep(pause) {
+		all, err := rig.Tree(os.Getpid())
 		if err != nil {
 			return err
 		}
-		var mine []process
+		var mine []rig.Process
 		for _, p := range all {
-			if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.pid)); err != nil || within(dir, s.scan) {
+			if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID)); err != nil || within(dir, s.scan) {
 				mine = append(mine, p)
 			}
 		}
 		if reap(mine) == 0 {
 			return nil
 		}
-		if now() > end {
+		if rig.Now() > end {
 			return fmt.Errorf("%s: %d processes did not go away", s.name, len(mine))
 		}
 	}
@@ -210,9 +212,9 @@ func (s *suite) show(ctx context.Context, names []string) (time.Duration, error)
 	}
 	command := exec.CommandContext(ctx, s.status[0], args...)
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "SVDIR=" + s.scan}
-	began := now()
+	began := rig.Now()
 	err := command.Run()
-	took := now() - began
+	took := rig.Now() - began
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", command, err)
 	}

@@ -45,6 +45,7 @@ var columns = []column{
 	{"leaving", func(r *Record) any { return &r.Leaving }},
 	{"asked", func(r *Record) any { return &r.Asked }},
 	{"starts", func(r *Record) any { return &r.Starts }},
+	{"count", func(r *Record) any { return &r.Count }},
 	{"since", func(r *Record) any { return &r.Since }},
 	{"ready_since", func(r *Record) any { return &r.ReadySince }},
 	{"started_at", func(r *Record) any { return &r.StartedAt }},

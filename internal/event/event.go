@@ -114,12 +114,13 @@ type Record struct {
 	Dir        string // DEVICE:INODE of supervise/: a copy of it is another service's
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
-	Released   bool   // the program was let go: false means that it never ran
+	Released   bool   // the program is known to have been let go
 	Start      uint64 // kernel start time of PID, in ticks since boot
 	Term       bool   // TERM was sent and it is not yet dead
 	Leaving    bool   // supervise exits when the service is down
 	Asked      bool   // the operator asked for the death to come
 	Starts     uint64 // of run, since supervise/ was made
+	Count      uint64 // the N of the last event of the same step, where that is not this one
 	Since      time.Time
 	ReadySince time.Time
 	StartedAt  time.Duration // monotonic, since boot: the last start of run

@@ -33,7 +33,7 @@ func (t *step) began(b Began) {
 	}
 	t.Leftover = b.Left
 	switch {
-	case t.Role == Finish && !t.Released, t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
+	case t.Role == Finish && !t.Released && (neverRan(b.Exit) || b.Exit.Unknown), t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
 		t.forget()
 		t.finish() // it never ran
 	case t.Role != NoRole:
@@ -78,7 +78,7 @@ func (t *step) adopt() {
 
 // count goes on with the counts that the supervise before left.
 func (t *step) count(r event.Record) {
-	t.N, t.Starts, t.Exit = r.N, r.Starts, r.Exit
+	t.N, t.Starts, t.Exit = max(r.N, r.Count), r.Starts, r.Exit
 }
 
 // resume takes over what the supervise before left.

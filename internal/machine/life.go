@@ -94,6 +94,16 @@ func (t *step) forget() {
 	t.ReadyAt, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0
 }
 
+// exitNoExec is how a stage ends that was not released, or whose exec failed.
+const exitNoExec = 111
+
+// neverRan reports that a process ended as a stage, its program not having run. supervise may be
+// killed between a release and its record, so that how the process ended is what tells. Where
+// nobody knows that, a death of a run is told, as unknown: it is not to be missed.
+func neverRan(e event.Exit) bool {
+	return e.Ended && !e.Unknown && e.Signal == "" && e.Code == exitNoExec
+}
+
 func (t *step) died(d Died) {
 	switch {
 	case d.PID == 0:
@@ -102,8 +112,8 @@ func (t *step) died(d Died) {
 		t.scriptDone(d.Exit.OK())
 	case d.PID != t.PID:
 		t.helperDied(d)
-	case t.Role == Run && !t.Released && t.at.Mono-t.StartedAt < readyAfter:
-		t.forget() // a stage whose supervise was killed: it never ran, so there is no death
+	case t.Role == Run && !t.Released && neverRan(d.Exit):
+		t.forget() // a stage whose supervise was killed: there is no death
 		t.Phase, t.Asked = event.PhaseDown, true
 		if t.Want == WantOnce && !t.Leaving {
 			t.start() // it has not had its once

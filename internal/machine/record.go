@@ -25,6 +25,9 @@ func (s State) Fill(r *event.Record) {
 	r.Start = s.Start
 	r.Term, r.Leaving, r.Asked = s.Term, s.Leaving, s.Asked
 	r.Starts = s.Starts
+	if s.N > r.N {
+		r.Count = s.N // the record is of a step that has more to tell: what is killed before that is missed
+	}
 	r.Since, r.ReadySince = s.Since, s.ReadySince
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
 	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why

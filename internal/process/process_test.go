@@ -120,7 +120,7 @@ func stageWithoutWordNeverRuns(t *testing.T, binary string) {
 	mark := filepath.Join(t.TempDir(), "ran")
 	s := stage(t, binary, "#!/bin/sh\n: >"+mark+"\n", 1)
 	s.Abandon()
-	if status := wait(t, s.PID); status.ExitStatus() != 0 {
+	if status := wait(t, s.PID); status.ExitStatus() != statusNoExec {
 		t.Errorf("status %v", status)
 	}
 	if _, err := os.Stat(mark); err == nil {

@@ -113,7 +113,9 @@ func (s *Stage) Result() error {
 	return unix.Errno(binary.NativeEndian.Uint32(errno[:]))
 }
 
-// statusNoExec is the exit status of a stage whose exec failed, as in daemontools.
+// statusNoExec is the exit status of a stage whose exec failed, as in daemontools, and of one that
+// was never released: it tells that from a program that was and has ended, where the supervise did
+// not live to record the release.
 const statusNoExec = 111
 
 // RunStage is the whole life of a stage; main calls it before anything else. It returns only in a
@@ -132,7 +134,7 @@ func RunStage(args []string) {
 			continue
 		}
 		if n != 1 {
-			os.Exit(0)
+			os.Exit(statusNoExec)
 		}
 		break
 	}

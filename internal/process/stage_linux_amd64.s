@@ -74,11 +74,8 @@ failed:
 	MOVQ	$4, DX
 	MOVQ	$SYS_write, AX
 	SYSCALL
-	MOVQ	statusNoExec, DI
-	JMP	exit
 unreleased:
-	XORL	DI, DI
-exit:
+	MOVQ	statusNoExec, DI
 	MOVQ	$SYS_exit_group, AX
 	SYSCALL
 	INT	$3

@@ -1,6 +1,8 @@
 //go:build linux
 
-package main
+// Package rig is what the benchmark and the torture are built on: processes as /proc shows them, C
+// programs that are services, and the clock that these tell their times by. It does not ship.
+package rig
 
 import (
 	"bytes"
@@ -14,69 +16,70 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process is one entry of /proc.
-type process struct {
-	pid, parent int
-	name        string // of its program, or what the kernel calls it if that cannot be told
+// A Process is one entry of /proc.
+type Process struct {
+	PID, Parent int
+	State       byte   // as in proc_pid_stat(5): 'Z' is a zombie, 'T' is stopped
+	Name        string // of its program, or what the kernel calls it if that cannot be told
 }
 
-// parseStat reads the first fields of /proc/PID/stat: the name is in parentheses, and may have
+// ParseStat reads the first fields of /proc/PID/stat: the name is in parentheses, and may have
 // some of its own.
-func parseStat(stat []byte) (process, error) {
+func ParseStat(stat []byte) (Process, error) {
 	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
 	if open < 1 || end < open {
-		return process{}, fmt.Errorf("not a stat of a process: %q", stat)
+		return Process{}, fmt.Errorf("not a stat of a process: %q", stat)
 	}
 	fields := bytes.Fields(stat[end+1:])
 	pid, err := strconv.Atoi(strings.TrimSpace(string(stat[:open])))
 	if err != nil || len(fields) < 2 {
-		return process{}, fmt.Errorf("not a stat of a process: %q", stat)
+		return Process{}, fmt.Errorf("not a stat of a process: %q", stat)
 	}
 	parent, err := strconv.Atoi(string(fields[1]))
 	if err != nil {
-		return process{}, fmt.Errorf("not a stat of a process: %q", stat)
+		return Process{}, fmt.Errorf("not a stat of a process: %q", stat)
 	}
-	return process{pid, parent, string(stat[open+1 : end])}, nil
+	return Process{pid, parent, fields[0][0], string(stat[open+1 : end])}, nil
 }
 
-// tree returns root and all its descendants.
-func tree(root int) ([]process, error) {
+// Tree returns root and all its descendants.
+func Tree(root int) ([]Process, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return nil, err
 	}
-	children := map[int][]process{}
-	var found []process
+	children := map[int][]Process{}
+	var found []Process
 	for _, path := range paths {
 		stat, err := os.ReadFile(path)
 		if err != nil {
 			continue // it is gone
 		}
-		p, err := parseStat(stat)
+		p, err := ParseStat(stat)
 		if err != nil {
 			return nil, err
 		}
 		// A script's process has the script's name; what runs is its interpreter.
 		if exe, err := os.Readlink(filepath.Join(filepath.Dir(path), "exe")); err == nil {
-			p.name = filepath.Base(exe)
+			p.Name = filepath.Base(exe)
 		}
-		children[p.parent] = append(children[p.parent], p)
-		if p.pid == root {
+		children[p.Parent] = append(children[p.Parent], p)
+		if p.PID == root {
 			found = append(found, p)
 		}
 	}
 	for i := 0; i < len(found); i++ {
-		found = append(found, children[found[i].pid]...)
+		found = append(found, children[found[i].PID]...)
 	}
 	return found, nil
 }
 
-// named returns the processes that have one of the names.
-func named(processes []process, names ...string) []process {
-	var found []process
+// Named returns the processes that have one of the names.
+func Named(processes []Process, names ...string) []Process {
+	var found []Process
 	for _, p := range processes {
 		for _, name := range names {
-			if p.name == name {
+			if p.Name == name {
 				found = append(found, p)
 			}
 		}
@@ -102,8 +105,8 @@ func field(content []byte, keys ...string) (sum uint64, err error) {
 	return sum, nil
 }
 
-// private returns the memory in bytes that would be free without the process.
-func private(pid int) (uint64, error) {
+// Private returns the memory in bytes that would be free without the process.
+func Private(pid int) (uint64, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, err
@@ -112,8 +115,8 @@ func private(pid int) (uint64, error) {
 	return kib * 1024, err
 }
 
-// switches returns how often the threads of a process have been given a processor.
-func switches(pid int) (sum uint64, err error) {
+// Switches returns how often the threads of a process have been given a processor.
+func Switches(pid int) (sum uint64, err error) {
 	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil {
 		return 0, err

@@ -1,0 +1,114 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"vigil/internal/rig"
+	"vigil/internal/svdir"
+)
+
+// figures are what the parts of the suite use, by the name of the program.
+type figures map[string]figure
+
+// A figure is what the processes of one program use: the one that uses most, for a leak in one of
+// many is not seen in the sum.
+type figure struct {
+	processes, descriptors int
+	memory                 uint64 // private, in bytes
+}
+
+// How much more than at the first calm a process may use: the heap of a Go program grows and shrinks
+// with what it has just done.
+const (
+	moreDescriptors = 8
+	moreMemory      = 4 << 20
+	timesMemory     = 2
+)
+
+// level compares what the suite uses with what it used at the first calm, and looks for zombies.
+func (t *torture) level(ctx context.Context) error {
+	if err := t.zombies(ctx); err != nil {
+		return err
+	}
+	now, err := measure()
+	if err != nil {
+		return err
+	}
+	if t.base == nil {
+		t.base = now
+		return nil
+	}
+	for name, f := range now {
+		base := t.base[name]
+		if base.processes == 0 {
+			continue // it was not there
+		}
+		if f.descriptors > base.descriptors+moreDescriptors {
+			return fmt.Errorf("a %s has %d descriptors, and at the first calm the most was %d", name, f.descriptors, base.descriptors)
+		}
+		if f.memory > timesMemory*base.memory+moreMemory {
+			return fmt.Errorf("a %s has %d kB of memory for itself, and at the first calm the most was %d kB", name, f.memory>>10, base.memory>>10)
+		}
+	}
+	return nil
+}
+
+// measure looks at all parts of the suite. One that ends meanwhile does not count.
+func measure() (figures, error) {
+	all, err := rig.Tree(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	found := figures{}
+	for _, p := range rig.Named(all, "svscan", "supervise", svdir.Hub) {
+		fds, errFds := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID))
+		memory, errMemory := rig.Private(p.PID)
+		if errFds != nil || errMemory != nil {
+			continue
+		}
+		f := found[p.Name]
+		found[p.Name] = figure{f.processes + 1, max(f.descriptors, len(fds)), max(f.memory, memory)}
+	}
+	return found, nil
+}
+
+// zombieTime is longer than anybody may take to wait for a dead child.
+const zombieTime = 5 * time.Second
+
+// zombies looks for processes that are dead and that nobody waits for.
+func (t *torture) zombies(ctx context.Context) error {
+	began := rig.Now()
+	first := map[int]time.Duration{}
+	for {
+		t.catchUp()
+		all, err := rig.Tree(os.Getpid())
+		if err != nil {
+			return err
+		}
+		now, left := map[int]time.Duration{}, 0
+		for _, p := range all {
+			if p.State != 'Z' {
+				continue
+			}
+			since, known := first[p.PID]
+			if !known {
+				since = rig.Now()
+			}
+			now[p.PID], left = since, left+1
+			if rig.Now()-since > zombieTime {
+				return fmt.Errorf("nobody waits for %d, a dead child of %d", p.PID, p.Parent)
+			}
+		}
+		if first = now; left == 0 || rig.Now()-began > 2*zombieTime {
+			return nil // those that are left are new
+		}
+		if err := rest(ctx); err != nil {
+			return err
+		}
+	}
+}

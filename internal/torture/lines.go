@@ -1,0 +1,43 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// judgeLines makes sure that the logger of a service has each line that the service wrote, once and
+// in order. Readers are never killed, so that nothing but the pipe can lose any.
+func judgeLines(s *service, bad complaint) {
+	f, err := os.Open(s.log.record + ".lines")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		bad("%v", err)
+		return
+	}
+	runs := map[int]int{} // by pid: in a long time one comes again
+	for _, r := range s.runs {
+		runs[r.pid]++
+	}
+	had := map[int]int{} // by pid of the run: the last line
+	if err == nil {
+		defer func() { _ = f.Close() }() // it was only read
+		for in := bufio.NewScanner(f); in.Scan(); {
+			var pid, n int
+			_, err := fmt.Sscan(in.Text(), &pid, &n)
+			again := n == 1 && runs[pid] > 1
+			if err != nil || n != had[pid]+1 && !again {
+				bad("the logger has %q after line %d of that run", in.Text(), had[pid])
+				return
+			}
+			had[pid] = n
+		}
+	}
+	for _, r := range s.runs {
+		if r.ended && runs[r.pid] == 1 && had[r.pid] < r.lines {
+			bad("the logger has %d of %d lines of %d", had[r.pid], r.lines, r.pid)
+		}
+	}
+}

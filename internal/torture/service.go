@@ -1,0 +1,244 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
+	"vigil/internal/process"
+	"vigil/internal/settings"
+	"vigil/internal/status"
+	"vigil/internal/svdir"
+)
+
+// A character is how a service behaves; victim.c knows the words of its kinds.
+type character struct {
+	kind    string
+	files   map[string]string
+	bare    bool // run is a script that clears the environment
+	finish  bool
+	logger  bool
+	restful bool // it does not end unless somebody makes it
+}
+
+// characters are the ten; the services have them in turn.
+var characters = []character{
+	{kind: "steady", restful: true},
+	{kind: "crash"},
+	{kind: "slow", restful: true},
+	{kind: "forker", restful: true, files: map[string]string{settings.Leftover: "kill"}},
+	{kind: "stopper", restful: true},
+	{kind: "writer", restful: true, logger: true},
+	{kind: "deaf", restful: true, files: map[string]string{settings.TimeoutKill: "400"}},
+	{kind: "short", finish: true},
+	{kind: "once", files: map[string]string{svdir.DownFile: ""}},
+	{kind: "short", bare: true},
+}
+
+// reader is the character of loggers.
+var reader = character{kind: "reader", restful: true}
+
+// A service is one directory, under whatever name.
+type service struct {
+	*character
+	slot    int
+	name    string   // in the scan directory
+	names   []string // all that it has had
+	path    string   // of its directory
+	record  string   // what it says of itself
+	log     *service // its logger
+	of      *service // whose logger it is
+	removed bool
+	erased  bool // with its directory
+
+	read int64 // of the record
+	runs []ownRun
+}
+
+// An ownRun is what a run said of itself.
+type ownRun struct {
+	pid   int
+	ended bool // by itself, with code
+	code  int
+	lines int // that it had written to its logger, if it ended by itself
+}
+
+// slotID is the name of a service before its first renaming, and the prefix of all later ones.
+func slotID(slot int) string { return fmt.Sprintf("s%02d", slot) }
+
+// idOf returns what a service and all that have its slot have in common: s07.3/log is s07/log.
+func idOf(name string) string {
+	main, rest, isLog := strings.Cut(name, "/")
+	main, _, _ = strings.Cut(main, ".")
+	if isLog {
+		return main + "/" + rest
+	}
+	return main
+}
+
+func (s *service) id() string { return idOf(s.name) }
+
+// program is the first line of a run or finish that is the victim.
+func (t *torture) program(kind, record string) string {
+	return "#!" + t.victim + " " + kind + " " + record + "\n"
+}
+
+// add makes a service directory, and renames it into the scan directory.
+func (t *torture) add(slot int, name string) (err error) {
+	t.made++
+	c := &characters[slot%len(characters)]
+	dir := filepath.Join(t.disk, "new", fmt.Sprintf("d%d", t.made))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	s := &service{character: c, slot: slot, name: name, record: filepath.Join(t.records(), fmt.Sprintf("%s-%d", slotID(slot), t.made))}
+	if err := t.fillDir(dir, s); err != nil {
+		return err
+	}
+	fresh := []*service{s}
+	if c.logger {
+		s.log = &service{character: &reader, slot: slot, name: name + "/" + svdir.Log, record: s.record + "-log", of: s}
+		if err := t.fillDir(filepath.Join(dir, svdir.Log), s.log); err != nil {
+			return err
+		}
+		fresh = append(fresh, s.log)
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, filepath.Join(t.scan, name), unix.RENAME_NOREPLACE); err != nil {
+		return &os.PathError{Op: "rename", Path: name, Err: err}
+	}
+	for _, s := range fresh {
+		s.path, s.names = filepath.Join(t.scan, s.name), []string{s.name}
+	}
+	t.slots = append(t.slots, fresh...)
+	return nil
+}
+
+func (t *torture) fillDir(dir string, s *service) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	run := t.program(s.kind, s.record)
+	if s.bare {
+		run = "#!/bin/sh\nexec env -i " + t.victim + " " + s.kind + " " + s.record + "\n"
+	}
+	programs := map[string]string{svdir.Run: run}
+	if s.finish {
+		programs[svdir.Finish] = t.program("finish", s.record)
+	}
+	for name, content := range programs {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil { //nolint:gosec // a program
+			return err
+		}
+	}
+	for name, content := range s.files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alive returns the pid of the run that is alive, by the lock that it has, or 0.
+func (s *service) alive() int {
+	fd, err := unix.Open(s.record+".lock", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0 // none has started yet
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	l := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_GETLK, &l); err != nil || l.Type == unix.F_UNLCK {
+		return 0
+	}
+	return int(l.Pid)
+}
+
+// supervise returns the supervise of the service, if one is alive.
+func (s *service) supervise() *process.Handle { return holder(s.path) }
+
+// holder returns who has the lock of a service directory, if it is alive.
+func holder(path string) *process.Handle {
+	dir, err := svdir.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(dir) }() // nothing was written
+	h, err := svdir.ReadLock(dir, svdir.Supervise+"/"+svdir.Lock)
+	if err != nil {
+		return nil
+	}
+	p, err := process.Open(h.PID, h.Start)
+	if err != nil {
+		return nil
+	}
+	if _, dead := p.Ended(); dead {
+		_ = p.Close() // it was only looked at
+		return nil
+	}
+	return p
+}
+
+// state reads what the supervise of a service directory has recorded.
+func state(path string) (event.Record, error) {
+	line, err := status.ReadFile(unix.AT_FDCWD, filepath.Join(path, svdir.Supervise, svdir.StateFile), svdir.MaxState)
+	if err != nil {
+		return event.Record{}, err
+	}
+	return event.Decode(line)
+}
+
+// catchUp reads what the service has said of itself since the last time. It returns an error if two
+// copies were alive at once.
+func (s *service) catchUp() error {
+	f, err := os.Open(s.record)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	content := make([]byte, info.Size()-s.read)
+	if _, err := f.ReadAt(content, s.read); err != nil {
+		return err
+	}
+	s.read = info.Size()
+	for line := range strings.Lines(string(content)) {
+		if err := s.heard(line); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *service) heard(line string) error {
+	var word string
+	var r ownRun
+	var at int64
+	n, _ := fmt.Sscan(line, &word, &r.pid, &at, &r.code, &r.lines) // short ones end at end of file
+	switch {
+	case word == "S" && n >= 3:
+		s.runs = append(s.runs, ownRun{pid: r.pid})
+	case word == "E" && n >= 5 && len(s.runs) > 0 && s.runs[len(s.runs)-1].pid == r.pid:
+		r.ended = true
+		s.runs[len(s.runs)-1] = r
+	case word == "F" && n >= 3:
+	case word == "D":
+		return fmt.Errorf("two copies are alive at once: %d, and %d was started", at, r.pid)
+	default:
+		return fmt.Errorf("a record that cannot be: %q", line)
+	}
+	return nil
+}

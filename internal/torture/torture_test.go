@@ -1,0 +1,148 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"vigil/internal/event"
+	"vigil/internal/subscribe"
+)
+
+func newListener() *listener {
+	return &listener{
+		by: map[string][]told{}, last: map[string]uint64{}, acked: map[string]int{}, gone: map[string]bool{}, reused: map[string]bool{},
+	}
+}
+
+// hear has the listener take lines, and returns what it found to be wrong.
+func hear(t *testing.T, l *listener, lines ...string) string {
+	t.Helper()
+	for _, line := range lines {
+		r, err := event.Decode([]byte(line))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		l.take(&subscribe.Item{Line: line, Record: r})
+	}
+	if l.err == nil {
+		return ""
+	}
+	return l.err.Error()
+}
+
+func TestListenerFindsWhatIsWrong(t *testing.T) {
+	const first = `{"seq":1,"n":4,"service":"web","event":"up"}`
+	for _, test := range []struct{ lines, wrong string }{
+		{`{"seq":2,"n":5,"service":"web","event":"ready"}`, ""},
+		{`{"seq":2,"n":1,"service":"other","event":"ready"}`, ""},
+		{`{"seq":3,"n":5,"service":"web","event":"ready"}`, "seq 3 after 1"},
+		{`{"seq":2,"n":4,"service":"web","event":"up"}`, "comes after 4"},
+		{`{"seq":2,"n":6,"service":"web","event":"ready"}`, "without a gap"},
+		{`{"seq":2,"event":"gap","service":"web","from":5,"to":5,"missed":1}` + "\n" + `{"seq":3,"n":6,"service":"web","event":"ready"}`, ""},
+		{`{"seq":2,"event":"gap","service":"web","from":7,"to":7,"missed":1}`, "the gap begins at 7 after 4"},
+		{`{"event":"gap","from":2,"to":9,"missed":8}` + "\n" + `{"seq":10,"n":9,"service":"web","event":"ready"}`, ""},
+		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"removed"}` + "\n" + `{"seq":3,"n":1,"service":"web","event":"supervised"}`, ""},
+		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"code":2}}`, "ended by itself"},
+		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"signal":"KILL"}}`, ""},
+		{
+			`{"seq":2,"n":5,"service":"web","event":"command","command":"up","why":"c1"}` + "\n" +
+				`{"seq":3,"n":6,"service":"web","event":"command","command":"up","why":"c1"}`, "carried out twice",
+		},
+	} {
+		l := newListener()
+		got := hear(t, l, append([]string{first}, strings.Split(test.lines, "\n")...)...)
+		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
+			t.Errorf("%s\nis wrong by %q, not %q", test.lines, got, test.wrong)
+		}
+	}
+}
+
+func TestJudgeTold(t *testing.T) {
+	start := func(pid int) told { return told{name: "s", event: event.Starting, pid: pid} }
+	death := func(pid, code int) told {
+		return told{name: "s", event: event.Exited, pid: pid, exit: event.Exit{Ended: true, Code: code}}
+	}
+	runs := []ownRun{{pid: 7, ended: true, code: 3}, {pid: 8, ended: true}}
+	for _, test := range []struct {
+		events []told
+		wrong  string
+	}{
+		{[]told{start(7), death(7, 3), start(8), death(8, 0)}, ""},
+		{[]told{start(7), start(8), death(8, 0)}, "no event of the death of 7"},
+		{[]told{start(7), death(7, 3), death(8, 0)}, "no event of the start of 8"},
+		{[]told{start(7), {event: event.Gap, missed: 1}, start(8), death(8, 0)}, ""},
+		{[]told{start(7), death(7, 3), death(7, 3), start(8), death(8, 0)}, "7 has died 2 times"},
+		{[]told{start(7), death(7, 4), start(8), death(8, 0)}, "7 ended with code 3"},
+	} {
+		s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: runs}
+		got := ""
+		judgeTold([]*service{s}, test.events, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
+			t.Errorf("%v\nis wrong by %q, not %q", test.events, got, test.wrong)
+		}
+	}
+}
+
+func TestHeardFindsTwoCopies(t *testing.T) {
+	s := &service{character: &characters[0], name: "s"}
+	for _, line := range []string{"S 7 100\n", "E 7 200 3 0\n", "S 8 300\n", "S 9 400\n"} {
+		if err := s.heard(line); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if want := []ownRun{{pid: 7, ended: true, code: 3}, {pid: 8}, {pid: 9}}; fmt.Sprint(s.runs) != fmt.Sprint(want) {
+		t.Errorf("the runs are %v, not %v", s.runs, want)
+	}
+	for _, line := range []string{"D 10 9\n", "E 8 500 0 0\n", "X\n", "S 7\n"} {
+		if err := s.heard(line); err == nil {
+			t.Errorf("%q is no error", line)
+		}
+	}
+}
+
+func TestIDOf(t *testing.T) {
+	for name, want := range map[string]string{"s07": "s07", "s07.3": "s07", "s07.3/log": "s07/log", ".svscan/svevents": "/svevents"} {
+		if got := idOf(name); got != want {
+			t.Errorf("of %s: %s, not %s", name, got, want)
+		}
+	}
+}
+
+func TestTakeDue(t *testing.T) {
+	done := ""
+	note := func(at time.Duration, name string) due { return due{at, func() { done += name }} }
+	list := []due{note(3, "c"), note(9, "d"), note(1, "a")}
+	for _, d := range takeDue(&list, 3) {
+		d.do()
+	}
+	if done != "ca" || len(list) != 1 || list[0].at != 9 {
+		t.Errorf("done %q, left %v", done, list)
+	}
+}
+
+func TestJudgeLines(t *testing.T) {
+	for content, wrong := range map[string]string{
+		"7 1\n7 2\n8 1\n": "",
+		"7 1\n8 1\n7 2\n": "",
+		"7 1\n8 1\n":      "has 1 of 2 lines of 7",
+		"7 1\n7 1\n":      "after line 1",
+		"7 2\n":           "after line 0",
+		"":                "has 0 of 2 lines of 7",
+	} {
+		log := &service{record: t.TempDir() + "/log"}
+		if err := os.WriteFile(log.record+".lines", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &service{log: log, runs: []ownRun{{pid: 7, ended: true, lines: 2}, {pid: 8}}}
+		got := ""
+		judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) {
+			t.Errorf("%q is wrong by %q, not %q", content, got, wrong)
+		}
+	}
+}
