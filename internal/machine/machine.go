@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"slices"
 	"time"
 
 	"vigil/internal/control"
@@ -311,8 +312,22 @@ func (s State) Step(in Input) (State, []Action) {
 	case Ticked:
 		t.ticked()
 	}
+	t.signalFirst()
 	t.number()
 	return t.State, t.actions
+}
+
+// signalFirst puts the signals before all else: what is on disk, which is the state after the whole
+// step, has been done.
+func (t *step) signalFirst() {
+	slices.SortStableFunc(t.actions, func(a, b Action) int { return rank(a) - rank(b) })
+}
+
+func rank(a Action) int {
+	if _, ok := a.(Signal); ok {
+		return 0
+	}
+	return 1
 }
 
 // number counts the events among the actions.

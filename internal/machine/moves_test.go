@@ -109,8 +109,10 @@ func (w *world) deaths() []move {
 func (w *world) exits(r Role) []event.Exit {
 	exits := []event.Exit{{Ended: true, Code: 0}, {Ended: true, Unknown: true}}
 	switch {
+	case w.fate.Ended:
+		return []event.Exit{w.fate}
 	case w.main.stage == doomed:
-		return exits[:1]
+		return []event.Exit{{Ended: true, Code: exitNoExec}}
 	case r == Finish:
 		return append(exits, event.Exit{Ended: true, Code: exitForGood})
 	}

@@ -99,6 +99,7 @@ func (w *world) key() string {
 	for _, j := range append(s.Queue[:len(s.Queue):len(s.Queue)], s.Job) {
 		b = append(append(b, j.Program...), byte(j.Before), byte(j.Run))
 	}
+	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
 	b = append(b, 0, byte(s.Want), byte(s.Role), byte(s.PID), byte(s.RunPID), byte(len(s.Stages)), byte(len(s.Leftover.PIDs)),
 		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long), byte(s.Delay/minDelay))
 	for _, c := range []child{w.main, w.script} {

@@ -8,13 +8,13 @@ import (
 	"vigil/internal/status"
 )
 
-// Fill adds to a record what the supervise after this one needs to carry on.
+// Fill adds to a record what the supervise after this one needs to carry on. Its state becomes the one
+// after all of the step, whose first event it may be.
 func (s State) Fill(r *event.Record) {
+	r.State, r.Ready, r.Paused = s.Phase, s.Ready, s.Paused
 	r.Want = s.Want.String()
 	r.Deaths = s.Deaths
-	if !r.Exit.Ended {
-		r.Exit = s.Exit
-	}
+	r.Exit = s.Exit // of run, also in the event of finish's
 	if s.Role != NoRole {
 		r.PID = s.PID
 	} else {

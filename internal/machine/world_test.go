@@ -20,6 +20,7 @@ type world struct {
 	gone   bool         // there is no supervise
 	main   child        // run or finish
 	script child        // a control program, or reload
+	fate   event.Exit   // how the process of the record ended while there was no supervise
 	disk   event.Record // supervise/state
 	down   bool         // the file down
 	pids   int
@@ -192,7 +193,8 @@ func (w *world) begin(b Began) {
 		if b.Prior.Program == Finish.String() {
 			role = Finish
 		}
-		w.ended(role, b.Exit, role == Run && (b.Prior.Released || w.now-b.Prior.StartedAt >= readyAfter))
+		w.fate = b.Exit
+		w.ended(role, b.Exit, role == Run && (b.Prior.Released || !neverRan(b.Exit)))
 	}
 	if w.main.stage == let {
 		w.main.stage = running
@@ -208,7 +210,7 @@ func (w *world) died(d Died) {
 		}
 		w.script = child{}
 	case w.main.pid:
-		ran := w.main.role == Run && (w.state.Released || w.now-w.state.StartedAt >= readyAfter)
+		ran := w.main.role == Run && (w.state.Released || !neverRan(d.Exit))
 		role := w.main.role
 		w.main = child{}
 		w.ended(role, d.Exit, ran)
@@ -323,6 +325,9 @@ func (w *world) put(r event.Record) {
 		w.isDown("tells " + string(r.State))
 	}
 	w.state.Fill(&r)
+	if r.PID != w.disk.PID || r.Program == "" {
+		w.fate = event.Exit{}
+	}
 	w.disk = r
 	if w.main.role == Finish && r.Program == Finish.String() {
 		w.owed.finish = false
