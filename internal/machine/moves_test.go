@@ -1,11 +1,13 @@
 package machine
 
 import (
+	"math/bits"
 	"strings"
 	"time"
 
 	"vigil/internal/control"
 	"vigil/internal/event"
+	"vigil/internal/settings"
 )
 
 // long is a time that is longer than any limit; a deadline that has not come lies so far ahead.
@@ -56,7 +58,10 @@ func (w *world) moves() []move {
 			moves = append(moves, move{what: Ticked{}, due: 1 << i, left: left})
 		}
 	}
-	moves = append(moves, move{what: Ticked{}}, move{what: Ticked{}, due: all})
+	moves = append(moves, move{what: Ticked{}})
+	if bits.OnesCount(uint(all)) > 1 {
+		moves = append(moves, move{what: Ticked{}, due: all})
+	}
 	moves = append(moves, w.deaths()...)
 	for _, left := range w.lefts(false) {
 		moves = append(moves, move{what: Died{PID: stranger, Leftover: left}})
@@ -70,6 +75,9 @@ const stranger = 7
 // lefts are what may be left of run's helpers. Where nothing was left, nothing comes to be.
 func (w *world) lefts(maybe bool) []Leftover {
 	lefts := []Leftover{{}}
+	if w.set.Leftover == settings.Keep {
+		return lefts // it is told, and no more
+	}
 	if maybe || len(w.state.Leftover.PIDs) > 0 {
 		lefts = append(lefts, Leftover{PIDs: []int{stranger}})
 	}
@@ -107,19 +115,15 @@ func (w *world) deaths() []move {
 
 // exits are the ways in which a process of the role may end, as far as they make a difference.
 func (w *world) exits(r Role) []event.Exit {
-	exits := []event.Exit{{Ended: true, Code: 0}, {Ended: true, Unknown: true}}
 	switch {
 	case w.fate.Ended:
 		return []event.Exit{w.fate}
 	case w.main.stage == doomed:
 		return []event.Exit{{Ended: true, Code: exitNoExec}}
 	case r == Finish:
-		return append(exits, event.Exit{Ended: true, Code: exitForGood})
+		return []event.Exit{{Ended: true, Unknown: true}, {Ended: true, Code: exitForGood}}
 	}
-	if w.state.Sent != "" {
-		exits = append(exits, event.Exit{Ended: true, Signal: string(w.state.Sent)})
-	}
-	return append(exits[1:], event.Exit{Ended: true, Code: 3})
+	return []event.Exit{{Ended: true, Code: 3}}
 }
 
 // begins are the ways in which a new supervise may find what the one before has left.

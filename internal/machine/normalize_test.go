@@ -96,7 +96,7 @@ func (w *world) key() string {
 	for _, text := range []string{string(s.Phase), s.Job.Program, string(d.State), string(d.Event), d.Want, d.Program, d.Todo} {
 		b = append(append(b, text...), 0)
 	}
-	for _, j := range append(s.Queue[:len(s.Queue):len(s.Queue)], s.Job) {
+	for _, j := range append(slices.Clip(s.Queue), s.Job) {
 		b = append(append(b, j.Program...), byte(j.Before), byte(j.Run))
 	}
 	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
