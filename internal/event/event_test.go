@@ -3,10 +3,14 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"vigil/internal/cli"
 )
 
 func full() Record {
@@ -19,6 +23,34 @@ func full() Record {
 		Dir: "1:2", Boot: "b-1", Program: "run", Released: true, Start: 1 << 40, Term: true, Leaving: true,
 		Asked: true, Starts: 12, Since: at, ReadySince: at, StartedAt: 77*time.Hour + 1,
 		DueAt: time.Nanosecond, Delay: time.Second, Extra: []Field{{"mine", `{"a":[1,-2e3,null]}`}},
+	}
+}
+
+// Nothing that a record has steers the terminal of somebody who reads the line, whoever has written
+// it: cli.Printable finds nothing to escape, and the values stay what they were.
+func TestAppendIsSafeForTerminals(t *testing.T) {
+	var all strings.Builder
+	for r := range rune(0x2100) {
+		if r != utf8.RuneError {
+			all.WriteRune(r)
+		}
+	}
+	foreign := "[\t\r{ \"\x7f\u009b\u202e\" : \"\u2028 ü\" }]"
+	r := Record{Service: all.String(), Event: "mine", Extra: []Field{{all.String(), foreign}}}
+	line := string(r.Append(nil))
+	if safe := cli.Printable(strings.TrimSuffix(line, "\n")); safe+"\n" != line {
+		t.Errorf("a terminal would get %q", line)
+	}
+	got, err := Decode([]byte(line))
+	if err != nil || got.Service != r.Service || len(got.Extra) != 1 || got.Extra[0].Key != r.Extra[0].Key {
+		t.Fatalf("%v: decoded as %+q", err, got.Service)
+	}
+	var before, after any
+	if err := errors.Join(json.Unmarshal([]byte(foreign), &before), json.Unmarshal([]byte(got.Extra[0].JSON), &after)); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("%q became %q", before, after)
 	}
 }
 
