@@ -269,7 +269,7 @@ func (s *service) setDown(down bool) error {
 		}
 		return err
 	}
-	fd, err := unix.Openat(s.dir, svdir.DownFile, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NONBLOCK, svdir.ModeDown)
+	fd, err := unix.Openat(s.dir, svdir.DownFile, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, svdir.ModeDown)
 	if err != nil {
 		return err
 	}
