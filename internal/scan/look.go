@@ -73,6 +73,11 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		return f, true
 	}
 	f.Run = lookAtRun(name + "/" + svdir.Run)
+	if f.Run == ProgramRunnable {
+		if f.Danger = lookForDanger(name); f.Danger != nil {
+			f.Run = ProgramDangerous
+		}
+	}
 	f.Shape, err = lookAtShape(name)
 	if errors.Is(err, unix.ENOENT) {
 		return f, false

@@ -139,7 +139,7 @@ func (s *scanner) hold(p *post) bool {
 	if err != nil || holder.Boot != s.own.self.Boot {
 		return false // not one of ours; the start finds out what is wrong
 	}
-	h, err := process.Open(holder.PID, holder.Start)
+	h, err := process.OpenHolder(holder)
 	if err != nil {
 		return false // gone meanwhile, or no pidfd: then supervise's exit status tells
 	}

@@ -145,6 +145,9 @@ func (s *scanner) open() error {
 		return &cli.Failure{Doing: "stat " + s.Dir, Err: err}
 	}
 	s.dir = idOf(&st)
+	if err := checkScanDir(); err != nil {
+		return &cli.Failure{Doing: "use " + s.Dir, Err: err}
+	}
 	own, err := openOwn(&s.Config)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -90,6 +91,9 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	var stage *process.Stage
 	if err == nil {
+		err = s.trust(a.Program)
+	}
+	if err == nil {
 		stage, err = process.StartStage(s.exec, process.Program{
 			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
 		})
@@ -109,6 +113,24 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
+}
+
+// trust reports why root must not run a program: somebody else may have written it.
+func (s *service) trust(program string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(s.dir, &st); err != nil {
+		return err
+	}
+	trust := svdir.TrustOwner(&st)
+	for _, dir := range []string{".", filepath.Dir(program)} {
+		if err := trust.CheckAt(s.dir, dir); err != nil {
+			return errors.New("its directory " + err.Error())
+		}
+	}
+	if err := trust.CheckAt(s.dir, program); err != nil {
+		return errors.New("it " + err.Error())
+	}
+	return nil
 }
 
 func (s *service) notRun(program string, err error) string {

@@ -144,23 +144,42 @@ func isLogger(path string) bool {
 }
 
 // openOwn opens supervise/, and makes it. As in runit it may be a symlink to a directory that is
-// still to be made.
+// still to be made; one of somebody else is not followed.
 func openOwn(dir int) (int, error) {
 	err := unix.Mkdirat(dir, svdir.Supervise, svdir.ModeSupervise)
 	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EROFS) {
-		err = nil
-		var target [unix.PathMax]byte
-		if n, errLink := unix.Readlinkat(dir, svdir.Supervise, target[:]); errLink == nil {
-			err = unix.Mkdirat(dir, string(target[:n]), svdir.ModeSupervise)
-			if errors.Is(err, unix.EEXIST) {
-				err = nil
-			}
+		var st unix.Stat_t
+		err = unix.Fstatat(dir, svdir.Supervise, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			return openLinked(dir, st.Uid)
 		}
 	}
 	if err != nil {
 		return -1, err
 	}
-	return unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return unix.Openat(dir, svdir.Supervise, openDir|unix.O_NOFOLLOW, 0)
+}
+
+const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
+
+// errLink says that a symlink supervise is not followed.
+var errLink = errors.New("symbolic link of another user")
+
+// openLinked opens where the link supervise leads, which belongs to owner.
+func openLinked(dir int, owner uint32) (int, error) {
+	if owner != 0 && int(owner) != unix.Geteuid() {
+		return -1, errLink
+	}
+	var target [unix.PathMax]byte
+	n, err := unix.Readlinkat(dir, svdir.Supervise, target[:])
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Mkdirat(dir, string(target[:n]), svdir.ModeSupervise)
+	if err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.EROFS) {
+		return -1, err
+	}
+	return unix.Openat(dir, string(target[:n]), openDir, 0)
 }
 
 // identify notes what tells supervise/ from a copy of it.
