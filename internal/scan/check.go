@@ -185,6 +185,9 @@ func (c *checker) settings(path string) {
 	}
 	_, problems := settings.Env{}.Read(dir)
 	for _, p := range problems {
+		if errors.Is(p.Err, svdir.ErrWritable) || errors.Is(p.Err, svdir.ErrForeign) {
+			continue // it is one of the dangers
+		}
 		c.say(path+"/"+p.File, cli.Cause(p.Err))
 	}
 }

@@ -73,7 +73,8 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		return f, true
 	}
 	f.Run = lookAtRun(name + "/" + svdir.Run)
-	if f.Run == ProgramRunnable {
+	// Where a supervise is at work already, that refuses to run more: the service is not left without it.
+	if f.Run == ProgramRunnable && !isLocked(unix.AT_FDCWD, name+"/"+svdir.Supervise+"/"+svdir.Lock) {
 		if f.Danger = lookForDanger(name); f.Danger != nil {
 			f.Run = ProgramDangerous
 		}

@@ -61,16 +61,12 @@ func writables(service string) []string {
 	return names
 }
 
-// lookForDanger returns a complaint of the first danger, if there is one. Where a supervise is at work
-// already, it is that which refuses to run more: the service is not left without it.
+// lookForDanger returns a complaint of the first danger, if there is one.
 func lookForDanger(name string) *Complain {
 	if checkScanDir() != nil {
 		return &Complain{Name: name, Reason: "the scan directory " + svdir.ErrWritable.Error()}
 	}
 	for file, err := range dangers(name) {
-		if isLocked(unix.AT_FDCWD, name+"/"+svdir.Supervise+"/"+svdir.Lock) {
-			return nil
-		}
 		if file == "." {
 			return &Complain{Name: name, Reason: err.Error()}
 		}
