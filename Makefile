@@ -28,7 +28,7 @@ bin: FORCE
 demo: bin
 	examples/demo/story bin
 
-check: deps lint vet test
+check: deps lint vet vuln test
 
 deps:
 	.ci/deps $(TOOLS)
@@ -41,6 +41,10 @@ vet:
 	GOOS=freebsd $(GO) vet ./...
 	GOOS=openbsd $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
+
+# The known vulnerabilities that the code reaches.
+vuln:
+	.ci/vuln $(TOOLS)
 
 test:
 	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED))")
@@ -79,4 +83,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet test man fuzz bench cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test man fuzz bench cover install uninstall clean FORCE
