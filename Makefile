@@ -33,7 +33,7 @@ bin: FORCE
 demo: bin
 	examples/demo/story bin
 
-check: deps lint vet test torture
+check: deps lint vet vuln test torture
 
 deps:
 	.ci/deps $(TOOLS)
@@ -46,6 +46,10 @@ vet:
 	GOOS=freebsd $(GO) vet ./...
 	GOOS=openbsd $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
+
+# The known vulnerabilities that the code reaches.
+vuln:
+	.ci/vuln $(TOOLS)
 
 test:
 	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED))")
@@ -87,4 +91,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet test man fuzz bench torture cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test man fuzz bench torture cover install uninstall clean FORCE

@@ -59,14 +59,14 @@ func (s *service) row(now time.Time) []table.Cell {
 		{Text: s.readyText()},
 		{Text: pid},
 		{Text: age(s.since(), now)},
-		{Text: exitText(s.exit())},
+		{Text: cli.Printable(exitText(s.exit()))},
 		{Text: deaths},
 	}
 }
 
 // stateText is the state and its flags.
 func (s *service) stateText() string {
-	text := string(s.phase())
+	text := cli.Printable(string(s.phase()))
 	if s.paused() {
 		text += ", paused"
 	}

@@ -40,7 +40,7 @@ func hangUp(fd int) error {
 	if boot, err := process.BootID(); err == nil && holder.Boot != "" && boot != holder.Boot {
 		return ErrNoScan
 	}
-	h, err := process.Open(holder.PID, holder.Start)
+	h, err := process.OpenHolder(holder)
 	if err == nil {
 		err = h.Signal(syscall.SIGHUP)
 		err = errors.Join(err, h.Close())

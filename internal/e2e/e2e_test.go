@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 func runTests(m *testing.M) int {
 	// Scripts wait most of the time: more of them at once than there are processors. A -parallel
 	// on the command line wins.
+	syscall.Umask(0o022) // root's svscan refuses what others may write to
 	err := flag.Set("test.parallel", strconv.Itoa(4*runtime.NumCPU()))
 	flag.Parse()
 	if err != nil {

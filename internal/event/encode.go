@@ -72,7 +72,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = r.appendColumns(dst, len(columns))
 	for _, f := range r.Extra {
 		dst = append(AppendString(append(dst, ','), f.Key), ':')
-		dst = append(dst, f.JSON...)
+		dst = AppendJSON(dst, f.JSON)
 	}
 	return append(dst, '}', '\n')
 }
@@ -194,16 +194,48 @@ func AppendSeconds(dst []byte, d time.Duration) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends a JSON string. Control characters are escaped, and bytes that are not
-// UTF-8 become U+FFFD.
+// AppendJSON appends JSON text that somebody else has written, as safe for a terminal as our own: what
+// steers one can be only in its strings, but for the space between its words.
+func AppendJSON(dst []byte, text string) []byte {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r < ' ':
+			dst = append(dst, ' ')
+		case steers(r):
+			dst = appendEscape(dst, r)
+		default:
+			dst = append(dst, text[i:i+size]...)
+		}
+		i += size
+	}
+	return dst
+}
+
+// steers reports that a character which JSON allows in a string does something to a terminal: DEL, the
+// C1 controls, a line separator, or one that turns the direction of writing.
+func steers(r rune) bool {
+	return r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// appendEscape appends \uXXXX; none of the characters that need it has more digits.
+func appendEscape(dst []byte, r rune) []byte {
+	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
+
+// AppendString appends a JSON string. Characters that steer a terminal are escaped, and bytes that
+// are not UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		b := s[i]
 		if b >= utf8.RuneSelf {
 			r, size := utf8.DecodeRuneInString(s[i:])
+			if i += size; steers(r) {
+				dst = appendEscape(dst, r)
+				continue
+			}
 			dst = utf8.AppendRune(dst, r)
-			i += size
 			continue
 		}
 		switch {
@@ -214,7 +246,7 @@ func AppendString(dst []byte, s string) []byte {
 		case b == '\t':
 			dst = append(dst, '\\', 't')
 		case b < 0x20 || b == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&15])
+			dst = appendEscape(dst, rune(b))
 		default:
 			dst = append(dst, b)
 		}

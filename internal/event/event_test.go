@@ -3,10 +3,14 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"vigil/internal/cli"
 )
 
 func full() Record {
@@ -21,6 +25,34 @@ func full() Record {
 		DueAt: time.Nanosecond, Delay: time.Second, Group: 812, Todo: "finish", Sent: "KILL", AskedWhy: "rule:mem",
 		Stages: 2, StageAt: 3 * time.Second, KillAt: 4 * time.Second, EOFAt: 5 * time.Second, Clearing: true, ForGood: true,
 		Extra: []Field{{"mine", `{"a":[1,-2e3,null]}`}},
+	}
+}
+
+// Nothing that a record has steers the terminal of somebody who reads the line, whoever has written
+// it: cli.Printable finds nothing to escape, and the values stay what they were.
+func TestAppendIsSafeForTerminals(t *testing.T) {
+	var all strings.Builder
+	for r := range rune(0x2100) {
+		if r != utf8.RuneError {
+			all.WriteRune(r)
+		}
+	}
+	foreign := "[\t\r{ \"\x7f\u009b\u202e\" : \"\u2028 ü\" }]"
+	r := Record{Service: all.String(), Event: "mine", Extra: []Field{{all.String(), foreign}}}
+	line := string(r.Append(nil))
+	if safe := cli.Printable(strings.TrimSuffix(line, "\n")); safe+"\n" != line {
+		t.Errorf("a terminal would get %q", line)
+	}
+	got, err := Decode([]byte(line))
+	if err != nil || got.Service != r.Service || len(got.Extra) != 1 || got.Extra[0].Key != r.Extra[0].Key {
+		t.Fatalf("%v: decoded as %+q", err, got.Service)
+	}
+	var before, after any
+	if err := errors.Join(json.Unmarshal([]byte(foreign), &before), json.Unmarshal([]byte(got.Extra[0].JSON), &after)); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("%q became %q", before, after)
 	}
 }
 

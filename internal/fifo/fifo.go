@@ -16,26 +16,39 @@ const Atomic = pipeBuf
 // ErrNotFIFO says that something else has the FIFO's name.
 var ErrNotFIFO = errors.New("not a FIFO")
 
-const openFlags = unix.O_NONBLOCK | unix.O_CLOEXEC
+// openFlags follow no link: who may put one in the place of a FIFO would have our bytes written into
+// another's.
+const openFlags = unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOFOLLOW
 
 // Make makes a FIFO in the open directory dir, or leaves the one that is there as it is.
 func Make(dir int, name string, mode uint32) error {
 	err := mkfifoat(dir, name, mode)
 	if err == nil {
-		// The umask must not take from the mode that the clients of all suites rely on.
-		return wrap("chmod", name, unix.Fchmodat(dir, name, mode, 0))
+		return setMode(dir, name, mode)
 	}
 	if !errors.Is(err, unix.EEXIST) {
 		return wrap("make FIFO", name, err)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, 0); err != nil {
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return wrap("stat", name, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return wrap("open", name, ErrNotFIFO)
 	}
 	return nil
+}
+
+// setMode gives a FIFO that was just made the mode that the clients of all suites rely on, whatever the
+// umask took from it. It goes by a descriptor, because another may be at the name by now.
+func setMode(dir int, name string, mode uint32) error {
+	fd, err := OpenBoth(dir, name)
+	if err != nil {
+		return err
+	}
+	err = unix.Fchmod(fd, mode)
+	_ = unix.Close(fd) // nothing was written
+	return wrap("chmod", name, err)
 }
 
 // OpenRead opens a FIFO for reading; it does not wait for a writer.

@@ -93,6 +93,15 @@ func TestFifodir(t *testing.T) {
 	if err := unix.Mkfifo(dead, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	victim := filepath.Join(path, "victim")
+	if err := errors.Join(unix.Mkfifo(victim, 0o600), os.Symlink(victim, filepath.Join(event, subscriberName()))); err != nil {
+		t.Fatal(err)
+	}
+	read, err := OpenBoth(dir, "victim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFD(t, read)
 	other := filepath.Join(event, "README")
 	if err := os.WriteFile(other, nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -113,8 +122,11 @@ func TestFifodir(t *testing.T) {
 		}
 	}
 	names, err := os.ReadDir(event)
-	if err != nil || len(names) != 1 || names[0].Name() != "README" {
+	if err != nil || len(names) != 2 || names[0].Name() != "README" {
 		t.Errorf("left there: %v, %v", names, err)
+	}
+	if n, err := unix.Read(read, make([]byte, 1)); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("%d bytes were written through a link: %v", n, err)
 	}
 	if err := Notify(dir, "none", "u"); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("no fifodir: %v", err)

@@ -28,11 +28,16 @@ func MakeDir(dir int, name string) error {
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
-	if err == nil {
-		err = unix.Fchownat(dir, name, -1, os.Getegid(), 0)
+	fd := -1
+	if err == nil { // by a descriptor, because another may be at the name by now
+		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
-	if err == nil {
-		err = unix.Fchmodat(dir, name, modeFifodir, 0)
+	if err != nil {
+		return wrap("make fifodir", name, err)
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing is written to a directory
+	if err = unix.Fchown(fd, -1, os.Getegid()); err == nil {
+		err = unix.Fchmod(fd, modeFifodir)
 	}
 	return wrap("make fifodir", name, err)
 }

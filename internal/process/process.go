@@ -3,14 +3,35 @@ package process
 
 import (
 	"errors"
+	"os"
+	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"vigil/internal/control"
 	"vigil/internal/event"
+	"vigil/internal/svdir"
 )
 
 // ErrGone says that a process has ended, or that its pid is another's now.
 var ErrGone = errors.New("process is gone")
+
+// OpenHolder returns the handle of the process that a lock tells of. It has to be one of the lock's owner,
+// unless that is root or we ourselves: root must not signal whatever pid a user writes into a file. The
+// errors are those of Open.
+func OpenHolder(holder svdir.Holder) (*Handle, error) {
+	h, err := Open(holder.PID, holder.Start)
+	if err != nil || holder.Owner == 0 || int(holder.Owner) == os.Geteuid() {
+		return h, err
+	}
+	var st unix.Stat_t
+	if err = unix.Stat("/proc/"+strconv.Itoa(holder.PID), &st); err == nil && st.Uid == holder.Owner {
+		return h, nil
+	}
+	_ = h.Close() // it was not used
+	return nil, ErrGone
+}
 
 // Reap collects every child that has ended, strangers included, and never waits. It must be the
 // only one in its process that waits for children.

@@ -178,6 +178,25 @@ func TestHandle(t *testing.T) {
 	}
 }
 
+// A lock of somebody else's may name only a process of theirs.
+func TestOpenHolder(t *testing.T) {
+	self, err := Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	us := uint32(os.Geteuid())
+	for owner, want := range map[uint32]error{0: nil, us: nil, us + 1: ErrGone} {
+		self.Owner = owner
+		h, err := OpenHolder(self)
+		if !errors.Is(err, want) {
+			t.Errorf("a lock of uid %d: %v, not %v", owner, err, want)
+		}
+		if err == nil {
+			_ = h.Close() // nothing was done with it
+		}
+	}
+}
+
 func TestDescendants(t *testing.T) {
 	c := exec.Command("/bin/sh", "-c", "sleep 1000 & echo $!; wait")
 	out, err := c.StdoutPipe()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -71,6 +72,9 @@ func (c *checker) entry(scan, name string) {
 		return
 	}
 	c.seen[id] = path
+	for file, err := range dangers(path) {
+		c.say(filepath.Join(path, file), err.Error())
+	}
 	c.service(path)
 	logger := path + "/" + svdir.Log
 	if unix.Stat(logger, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -181,6 +185,9 @@ func (c *checker) settings(path string) {
 	}
 	_, problems := settings.Env{}.Read(dir)
 	for _, p := range problems {
+		if errors.Is(p.Err, svdir.ErrWritable) || errors.Is(p.Err, svdir.ErrForeign) {
+			continue // it is one of the dangers
+		}
 		c.say(path+"/"+p.File, cli.Cause(p.Err))
 	}
 }

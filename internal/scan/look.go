@@ -73,6 +73,12 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		return f, true
 	}
 	f.Run = lookAtRun(name + "/" + svdir.Run)
+	// Where a supervise is at work already, that refuses to run more: the service is not left without it.
+	if f.Run == ProgramRunnable && !isLocked(unix.AT_FDCWD, name+"/"+svdir.Supervise+"/"+svdir.Lock) {
+		if f.Danger = lookForDanger(name); f.Danger != nil {
+			f.Run = ProgramDangerous
+		}
+	}
 	f.Shape, err = lookAtShape(name)
 	if errors.Is(err, unix.ENOENT) {
 		return f, false

@@ -52,12 +52,9 @@ type own struct {
 // events FIFO may be there already; else they are -1.
 func openOwn(c *Config, lock, events int) (*own, error) {
 	o := &own{lock: lock, fifo: events}
-	if err := os.Mkdir(svdir.ScanOwn, svdir.ModeSupervise); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, &cli.Failure{Doing: "make " + svdir.ScanOwn, Err: err}
-	}
-	dir, err := unix.Open(svdir.ScanOwn, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := makeOwn()
 	if err != nil {
-		return nil, &cli.Failure{Doing: "open " + svdir.ScanOwn, Err: err}
+		return nil, err
 	}
 	defer func() { _ = unix.Close(dir) }() // nothing was written
 	if err := o.takeLock(dir); err != nil {
@@ -213,10 +210,14 @@ func writeFile(path, content string, mode fs.FileMode) error {
 	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.WriteFile(next, []byte(content), mode); err != nil {
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
 		return err
 	}
-	if err := os.Chmod(next, mode); err != nil { // whatever the umask is
+	if _, err = f.WriteString(content); err == nil {
+		err = f.Chmod(mode) // whatever the umask is
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(next, path)

@@ -26,12 +26,13 @@ const (
 	ProgramNotExecutable
 	ProgramDangling
 	ProgramUnreadable
+	ProgramDangerous // root must not run it; Found.Danger says why
 )
 
 // wrong says what is wrong with a run that is there and cannot be run.
 func (p Program) wrong() string {
 	switch p {
-	case ProgramMissing, ProgramRunnable:
+	case ProgramMissing, ProgramRunnable, ProgramDangerous:
 		return ""
 	case ProgramEmpty:
 		return "is empty"
@@ -58,6 +59,8 @@ type Found struct {
 	Run    Program // what NAME/run is
 	LogRun Program // what NAME/log/run is
 	Shape  Shape   // of a directory that has not been started
+
+	Danger *Complain // why root must not start it
 }
 
 // A Known is a directory that svscan has seen before.

@@ -141,20 +141,18 @@ func (s *scanner) hold(p *post) bool {
 	if err != nil || holder.Boot != s.own.self.Boot {
 		return false // not one of ours; the start finds out what is wrong
 	}
-	if !s.watchOver(p, holder.PID, holder.Start) {
-		return false
+	h, err := process.OpenHolder(holder)
+	if err != nil {
+		return false // gone meanwhile, or no pidfd: then supervise's exit status tells
 	}
+	s.watchOver(p, h)
 	s.enroll(p)
 	return true
 }
 
-// watchOver watches a supervise that this process has not started. It reports false if that is gone,
-// or if there are no pidfds: then supervise's exit status tells.
-func (s *scanner) watchOver(p *post, pid int, start uint64) bool {
-	h, err := process.Open(pid, start)
-	if err != nil {
-		return false
-	}
+// watchOver watches a supervise that this process has not started.
+func (s *scanner) watchOver(p *post, h *process.Handle) {
+	pid := h.PID()
 	p.phase, p.pid, p.begun, p.told, p.upgrade = phaseHeld, pid, true, false, s.legacy != nil
 	p.restart.Started = s.clock()
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
@@ -162,7 +160,7 @@ func (s *scanner) watchOver(p *post, pid int, start uint64) bool {
 		_ = h.Close() // it was only to be identified
 		p.phase = phaseRunning
 		s.pids[pid] = p
-		return true
+		return
 	}
 	p.handle = h
 	go func() {
@@ -172,7 +170,6 @@ func (s *scanner) watchOver(p *post, pid int, start uint64) bool {
 		}
 		s.ended <- ended{p, h, exit}
 	}()
-	return true
 }
 
 // isLocked reports that some process holds the lock. It takes it itself for a moment, which is

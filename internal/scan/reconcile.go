@@ -192,6 +192,10 @@ func (s *scanner) apply(found []Found, whole bool) {
 			complaints = append(complaints, s.grow(s.services[c.Found.ID], c.Found)...)
 		case LogCame:
 			v := s.services[c.Found.ID]
+			if danger := lookForDanger(v.name); danger != nil {
+				complaints = append(complaints, *danger)
+				continue
+			}
 			s.startLog(v, c.Found.Log)
 			s.print.Print("info: " + v.name + " writes to " + v.log.dir() + " from its next start on")
 		case LogWent:
@@ -303,6 +307,9 @@ func restless(v *service, now time.Duration) []Complain {
 
 // complainOfRun says what is wrong with a program that was probably meant to run.
 func complainOfRun(f Found) []Complain {
+	if f.Danger != nil {
+		return []Complain{*f.Danger}
+	}
 	if wrong := f.Run.wrong(); wrong != "" {
 		return []Complain{{f.Name, svdir.Run, svdir.Run + " " + wrong}}
 	}

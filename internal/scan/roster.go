@@ -212,6 +212,10 @@ func (s *scanner) resume(r rostered) {
 		p = &post{service: v, logger: true, id: r.log, phase: phaseWaiting, begun: true, restart: Restart{Due: s.clock()}}
 		v.log, v.logID = p, r.log
 	}
-	s.watchOver(p, r.pid, r.start)
+	h, err := process.Open(r.pid, r.start)
+	if err != nil {
+		return // it has just gone
+	}
+	s.watchOver(p, h)
 	p.restart.Started = s.clock() - handlerTime // it has its signal handlers
 }

@@ -163,6 +163,9 @@ func (s *scanner) open() error {
 		return &cli.Failure{Doing: "stat " + s.Dir, Err: err}
 	}
 	s.dir = idOf(&st)
+	if err := checkScanDir(); err != nil {
+		return &cli.Failure{Doing: "use " + s.Dir, Err: err}
+	}
 	own, err := openOwn(&s.Config, s.heirLock, s.heirFIFO)
 	s.heirLock, s.heirFIFO = -1, -1
 	if err != nil {

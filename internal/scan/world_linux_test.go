@@ -24,6 +24,7 @@ import (
 // TestMain lets the test binary be the three programs of these tests: itself, svscan, and a
 // supervise that does no more than svscan can see of one.
 func TestMain(m *testing.M) {
+	unix.Umask(0o022) // root's svscan refuses what others may write to
 	switch {
 	case os.Args[0] == "supervise":
 		os.Exit(fakeSupervise(os.Args[len(os.Args)-1]))

@@ -30,7 +30,8 @@ type Variable struct {
 
 // Read returns what the open service directory dir says now, and the files of it that are not
 // used. As in daemontools' envdir, a variable's value is the first line of its file without
-// spaces and tabs at its end, and with its NULs as newlines; an empty file unsets the variable.
+// spaces and tabs at its end, and with its NULs as newlines; an empty file unsets the variable. Root
+// uses none that others could have written: PATH or LD_PRELOAD would be a program of theirs.
 func (e Env) Read(dir int) (Env, []Problem) {
 	fd, err := unix.Openat(dir, svdir.Env, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
@@ -40,8 +41,17 @@ func (e Env) Read(dir int) (Env, []Problem) {
 		return e, []Problem{{svdir.Env, err}}
 	}
 	d := os.NewFile(uintptr(fd), svdir.Env)
-	names, err := d.Readdirnames(-1)
 	defer func() { _ = d.Close() }() // it is only read
+	var owner unix.Stat_t
+	err = unix.Fstat(dir, &owner)
+	trust := svdir.TrustOwner(&owner)
+	if err == nil {
+		err = trust.CheckAt(fd, ".")
+	}
+	var names []string
+	if err == nil {
+		names, err = d.Readdirnames(-1)
+	}
 	if err != nil {
 		return e, []Problem{{svdir.Env, err}}
 	}
@@ -52,7 +62,7 @@ func (e Env) Read(dir int) (Env, []Problem) {
 		if name[0] == '.' {
 			continue
 		}
-		v, err := readVariable(fd, name)
+		v, err := readVariable(fd, name, trust)
 		if err != nil {
 			problems = append(problems, Problem{svdir.Env + "/" + name, err})
 			var known bool
@@ -65,7 +75,7 @@ func (e Env) Read(dir int) (Env, []Problem) {
 	return fresh, problems
 }
 
-func readVariable(dir int, name string) (Variable, error) {
+func readVariable(dir int, name string, trust svdir.Trust) (Variable, error) {
 	if strings.Contains(name, "=") {
 		return Variable{}, ErrVariable
 	}
@@ -75,6 +85,9 @@ func readVariable(dir int, name string) (Variable, error) {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return Variable{}, ErrNotRegular
+	}
+	if err := trust.Check(&st); err != nil {
+		return Variable{}, err
 	}
 	b, err := status.ReadFile(dir, name, maxVariable)
 	if err != nil {

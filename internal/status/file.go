@@ -10,11 +10,17 @@ import (
 
 // WriteFile puts a file of a directory in place: it writes NAME.new beside it and renames that, so
 // that whoever opens NAME has the old content or the new. dir
-// is an open directory. A link planted at NAME.new is not followed.
+// is an open directory. What is at NAME.new is removed, never opened: whoever may write in dir may have
+// put a link there.
 func WriteFile(dir int, name string, content []byte, mode uint32) error {
 	fresh := name + ".new"
-	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, fresh, flags, mode)
+	if errors.Is(err, unix.EEXIST) {
+		if err = unix.Unlinkat(dir, fresh, 0); err == nil {
+			fd, err = unix.Openat(dir, fresh, flags, mode)
+		}
+	}
 	if err != nil {
 		return &os.PathError{Op: "create", Path: fresh, Err: err}
 	}

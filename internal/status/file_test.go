@@ -65,7 +65,8 @@ func TestWriteFileKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
-// A fresh file that a supervise left when it was killed is no obstacle; a link is not followed.
+// A fresh file that a supervise left when it was killed is no obstacle, nor is what somebody has
+// planted: neither the target of a link nor another's file is written to.
 func TestWriteFileOverLeftovers(t *testing.T) {
 	dir, path := open(t)
 	if err := os.WriteFile(filepath.Join(path, "pid.new"), []byte("of somebody who was killed"), 0o600); err != nil {
@@ -77,14 +78,23 @@ func TestWriteFileOverLeftovers(t *testing.T) {
 	if got, err := ReadFile(dir, "pid", 100); err != nil || string(got) != "42\n" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if err := os.Symlink("elsewhere", filepath.Join(path, "stat.new")); err != nil {
+	victim := filepath.Join(path, "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(dir, "stat", []byte("run\n"), 0o644); err == nil {
-		t.Error("a link in the place of the fresh file was followed")
-	}
-	if got := entries(t, path); slices.Contains(got, "elsewhere") || slices.Contains(got, "stat") {
-		t.Errorf("the directory has %q", got)
+	for name, plant := range map[string]func(string, string) error{"stat": os.Symlink, "hard": os.Link} {
+		if err := plant(victim, filepath.Join(path, name+".new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteFile(dir, name, []byte("run\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+		if got, err := os.ReadFile(victim); err != nil || string(got) != "mine" {
+			t.Errorf("%s: what it was linked to became %q, %v", name, got, err)
+		}
+		if st, err := os.Lstat(filepath.Join(path, name)); err != nil || !st.Mode().IsRegular() {
+			t.Errorf("%s is %v, %v", name, st, err)
+		}
 	}
 }
 

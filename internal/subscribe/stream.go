@@ -153,7 +153,7 @@ func (s *Stream) read(ctx context.Context) (Item, error) {
 	if record.Event == event.Error {
 		return Item{}, Refusal(record.Reason)
 	}
-	item := Item{Line: string(line), Record: record}
+	item := Item{Line: string(event.AppendJSON(nil, string(line))), Record: record}
 	s.advance(&item)
 	s.retry = 0
 	return item, nil

@@ -110,7 +110,7 @@ func (f *Filter) greeting(line fields) []byte {
 
 // An Item is one record of a stream.
 type Item struct {
-	Line   string // as it came, without its newline
+	Line   string // as it came, without its newline, and safe for a terminal
 	Record event.Record
 }
 

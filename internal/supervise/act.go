@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -95,6 +96,9 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	var stage *process.Stage
 	if err == nil {
+		err = s.trust(a.Program)
+	}
+	if err == nil {
 		stage, err = process.StartStage(s.exec, process.Program{
 			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
 		})
@@ -114,6 +118,24 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
+}
+
+// trust reports why root must not run a program: somebody else may have written it.
+func (s *service) trust(program string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(s.dir, &st); err != nil {
+		return err
+	}
+	trust := svdir.TrustOwner(&st)
+	for _, dir := range []string{".", filepath.Dir(program)} {
+		if err := trust.CheckAt(s.dir, dir); err != nil {
+			return errors.New("its directory " + err.Error())
+		}
+	}
+	if err := trust.CheckAt(s.dir, program); err != nil {
+		return errors.New("it " + err.Error())
+	}
+	return nil
 }
 
 func (s *service) notRun(program string, err error) string {
@@ -274,7 +296,7 @@ func (s *service) setDown(down bool) error {
 		}
 		return err
 	}
-	fd, err := unix.Openat(s.dir, svdir.DownFile, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NONBLOCK, svdir.ModeDown)
+	fd, err := unix.Openat(s.dir, svdir.DownFile, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, svdir.ModeDown)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (s *service) tally(exit event.Exit) {
 		s.check("supervise/"+svdir.DeathTally, s.appendTally(b[:]))
 		return
 	}
-	old, err := status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize)
+	old, err := s.readTally()
 	if err == nil && len(old) >= status.DeathSize {
 		old = old[status.DeathSize:]
 	}
@@ -106,9 +106,20 @@ func (s *service) appendTally(entry []byte) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
+// readTally reads the deaths that are remembered. It follows no link: what it reads is written again, where
+// others may read it.
+func (s *service) readTally() ([]byte, error) {
+	fd, err := unix.Openat(s.own, svdir.DeathTally, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(fd) }() // it was only read
+	return status.Read(fd, maxTally*status.DeathSize)
+}
+
 // beginTally goes on with the deaths that are remembered, or forgets them, as s6 does.
 func (s *service) beginTally(goOn bool) {
-	old, err := status.ReadFile(s.own, svdir.DeathTally, maxTally*status.DeathSize)
+	old, err := s.readTally()
 	if goOn && err == nil && len(old)%status.DeathSize == 0 {
 		s.deaths = len(old) / status.DeathSize
 		return

@@ -163,28 +163,46 @@ func isLogger(path string) bool {
 }
 
 // openOwn opens supervise/, and makes it. As in runit it may be a symlink to a directory that is
-// still to be made.
+// still to be made; one of somebody else is not followed.
 func openOwn(dir int) (int, error) {
 	made := unix.Mkdirat(dir, svdir.Supervise, svdir.ModeSupervise)
 	err := made
 	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EROFS) {
-		err = nil
-		var target [unix.PathMax]byte
-		if n, errLink := unix.Readlinkat(dir, svdir.Supervise, target[:]); errLink == nil {
-			err = unix.Mkdirat(dir, string(target[:n]), svdir.ModeSupervise)
-			if errors.Is(err, unix.EEXIST) {
-				err = nil
-			}
+		var st unix.Stat_t
+		err = unix.Fstatat(dir, svdir.Supervise, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) && errors.Is(made, unix.EROFS) {
+			err = made // it is not there because it could not be made
+		}
+		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			return openLinked(dir, st.Uid)
 		}
 	}
 	if err != nil {
 		return -1, err
 	}
-	fd, err := unix.Openat(dir, svdir.Supervise, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) && errors.Is(made, unix.EROFS) {
-		err = made // it is not there because it could not be made
+	return unix.Openat(dir, svdir.Supervise, openDir|unix.O_NOFOLLOW, 0)
+}
+
+const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
+
+// errLink says that a symlink supervise is not followed.
+var errLink = errors.New("symbolic link of another user")
+
+// openLinked opens where the link supervise leads, which belongs to owner.
+func openLinked(dir int, owner uint32) (int, error) {
+	if owner != 0 && int(owner) != unix.Geteuid() {
+		return -1, errLink
 	}
-	return fd, err
+	var target [unix.PathMax]byte
+	n, err := unix.Readlinkat(dir, svdir.Supervise, target[:])
+	if err != nil {
+		return -1, err
+	}
+	err = unix.Mkdirat(dir, string(target[:n]), svdir.ModeSupervise)
+	if err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.EROFS) {
+		return -1, err
+	}
+	return unix.Openat(dir, string(target[:n]), openDir, 0)
 }
 
 // identity is what tells supervise/ from a copy of it.

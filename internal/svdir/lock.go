@@ -19,6 +19,7 @@ type Holder struct {
 	PID   int
 	Start uint64 // kernel start time of PID, in ticks since boot
 	Boot  string // boot id
+	Owner uint32 // user id of the owner of the lock that was read: who says all this
 }
 
 // TakeLock opens, makes and locks the file name of the open directory dir, by flock(2) for the
@@ -72,6 +73,10 @@ func ReadLock(dir int, name string) (Holder, error) {
 	defer func() { _ = unix.Close(fd) }() // nothing was written, and a plain close keeps OFD locks
 	var b [maxHolder]byte
 	n, err := unix.Read(fd, b[:])
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Fstat(fd, &st)
+	}
 	if err != nil {
 		return Holder{}, &os.PathError{Op: "read", Path: name, Err: err}
 	}
@@ -79,7 +84,7 @@ func ReadLock(dir int, name string) (Holder, error) {
 	if len(fields) < 2 {
 		return Holder{}, io.ErrUnexpectedEOF
 	}
-	var h Holder
+	h := Holder{Owner: st.Uid}
 	if h.PID, err = strconv.Atoi(fields[0]); err != nil || h.PID <= 0 {
 		return Holder{}, io.ErrUnexpectedEOF
 	}

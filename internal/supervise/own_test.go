@@ -1,0 +1,39 @@
+package supervise
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// As in runit supervise may be a link to a directory that is still to be made, but not one of a user who
+// is neither root nor us.
+func TestOpenOwn(t *testing.T) {
+	path := t.TempDir()
+	dir, err := unix.Open(path, openDir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	if err := os.Symlink("elsewhere", filepath.Join(path, "supervise")); err != nil {
+		t.Fatal(err)
+	}
+	stranger := uint32(os.Geteuid() + 1)
+	if _, err := openLinked(dir, stranger); !errors.Is(err, errLink) {
+		t.Errorf("a stranger's link: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(path, "elsewhere")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory was made where a stranger's link leads: %v", err)
+	}
+	fd, err := openOwn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if st, err := os.Stat(filepath.Join(path, "elsewhere")); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("our own link: %v, %v", st, err)
+	}
+}
