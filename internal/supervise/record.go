@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -142,7 +143,11 @@ func (s *service) begin() error {
 	s.beginTally(b.Resume)
 	if prior.N > 0 && !s.upgraded {
 		// The event of this record may not have been written before its writer was killed.
-		prior.Service = s.state.Name // it may have been renamed meanwhile
+		// If the service was renamed meanwhile, the hub knows it by the name of then, unless that is
+		// another's by now.
+		if _, err := os.Lstat(prior.Service); err == nil {
+			prior.Service = s.state.Name
+		}
 		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
 	}
 	if b.Resume && prior.Program != "" {

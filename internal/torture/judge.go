@@ -32,9 +32,10 @@ func (t *torture) judge() (wrong []string) {
 	for _, s := range t.removed {
 		t.judgeRemoved(s, func(format string, args ...any) { bad(s, format, args...) })
 	}
+	t.count.lines = 0
 	for _, s := range t.slots {
 		if s.log != nil {
-			judgeLines(s, func(format string, args ...any) { bad(s, format, args...) })
+			t.count.lines += judgeLines(s, func(format string, args ...any) { bad(s, format, args...) })
 		}
 	}
 	for id, list := range t.byID() {

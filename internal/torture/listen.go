@@ -136,7 +136,7 @@ func (l *listener) take(item *subscribe.Item) {
 	if r.Event == event.Removed {
 		l.gone[r.Service] = true
 	}
-	if r.Event == event.SuperviseDied && !l.mayDie(r) {
+	if r.Event == event.SuperviseDied && !mayDie(r.Exit) {
 		l.fail("a supervise has ended by itself: %s", item.Line)
 	}
 }
@@ -147,11 +147,10 @@ func isOurs(why string) bool {
 	return err == nil && strings.HasPrefix(why, commandMark)
 }
 
-// mayDie reports that a supervise was killed, or could not begin, or that it was told to go because
-// its directory was removed before it could hear that.
-func (l *listener) mayDie(r *event.Record) bool {
-	e := r.Exit
-	return e.Unknown || e.Signal == "KILL" || e.Signal == "" && e.Code == noRoomStatus || e.Signal != "" && l.reused[r.Service]
+// mayDie reports that a supervise was killed, or could not begin, or that svscan told it to go before
+// it could hear that, which ends it as well: what becomes of its service is judged by itself.
+func mayDie(e event.Exit) bool {
+	return e.Unknown || e.Signal == "KILL" || e.Signal == "TERM" || e.Signal == "HUP" || e.Signal == "" && e.Code == noRoomStatus
 }
 
 // takeN checks that each source's count goes on without a hole and without a record that comes twice.

@@ -173,7 +173,7 @@ func (t *torture) summary() string {
 	}
 	c, l := t.count, t.ears
 	return fmt.Sprintf("%d steps: %d kills, %d stops, %d commands (%d without a supervise, %d acknowledged), %d upgrades, %d moves, disk full %d times;\n"+
-		"%d starts of services, %d events, %d gaps with %d events missed, %d losses of the journal, %d left running by removals",
+		"%d starts of services, %d events, %d gaps with %d events missed, %d losses of the journal, %d left running by removals, %d lines lost with a pipe",
 		c.steps, c.kills, c.stops, c.commands, c.refused, len(l.acked), c.upgrades, c.moves, c.fills,
-		runs, l.events, l.gaps, l.missed, l.epochs, c.orphans)
+		runs, l.events, l.gaps, l.missed, l.epochs, c.orphans, c.lines)
 }

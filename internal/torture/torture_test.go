@@ -126,13 +126,16 @@ func TestTakeDue(t *testing.T) {
 }
 
 func TestJudgeLines(t *testing.T) {
-	for content, wrong := range map[string]string{
-		"7 1\n7 2\n8 1\n": "",
-		"7 1\n8 1\n7 2\n": "",
-		"7 1\n8 1\n":      "has 1 of 2 lines of 7",
-		"7 1\n7 1\n":      "after line 1",
-		"7 2\n":           "after line 0",
-		"":                "has 0 of 2 lines of 7",
+	for content, want := range map[string]struct {
+		wrong string
+		lost  int
+	}{
+		"7 1\n7 2\n8 1\n": {"", 0},
+		"7 1\n8 1\n7 2\n": {"", 0},
+		"7 1\n8 1\n":      {"", 1},
+		"":                {"", 2},
+		"7 1\n7 1\n":      {"after line 1", 0},
+		"7 2\n":           {"after line 0", 0},
 	} {
 		log := &service{record: t.TempDir() + "/log"}
 		if err := os.WriteFile(log.record+".lines", []byte(content), 0o600); err != nil {
@@ -140,9 +143,9 @@ func TestJudgeLines(t *testing.T) {
 		}
 		s := &service{log: log, runs: []ownRun{{pid: 7, ended: true, lines: 2}, {pid: 8}}}
 		got := ""
-		judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
-		if (got == "") != (wrong == "") || !strings.Contains(got, wrong) {
-			t.Errorf("%q is wrong by %q, not %q", content, got, wrong)
+		lost := judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (want.wrong == "") || !strings.Contains(got, want.wrong) || lost != want.lost {
+			t.Errorf("%q is wrong by %q and %d are lost, not %q and %d", content, got, lost, want.wrong, want.lost)
 		}
 	}
 }

@@ -54,7 +54,7 @@ type torture struct {
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans int
+	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines int
 }
 
 // A due is something that is to be done at a time.
