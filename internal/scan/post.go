@@ -78,22 +78,26 @@ func (p *post) inPin(name string) (int, string) {
 	return p.service.pin, name
 }
 
+// superviseArgs are the arguments that a supervise of the service directory name is started with.
+func superviseArgs(runit bool, name string) []string {
+	argv := []string{"supervise"}
+	if runit {
+		argv = append(argv, "-R")
+	}
+	argv = append(argv, "-e", eventsFIFO)
+	if strings.HasPrefix(name, "-") {
+		argv = append(argv, "--")
+	}
+	return append(argv, name)
+}
+
 // spawn starts a supervise, unless one is there already.
 func (s *scanner) spawn(p *post) {
 	if s.hold(p) || !s.mayStart(p) {
 		return
 	}
 	p.restart.Started = s.clock()
-	argv := []string{"supervise"}
-	if s.Runit {
-		argv = append(argv, "-R")
-	}
-	argv = append(argv, "-e", eventsFIFO)
-	if strings.HasPrefix(p.dir(), "-") {
-		argv = append(argv, "--")
-	}
-	argv = append(argv, p.dir())
-	pid, err := syscall.ForkExec(s.Supervise, argv, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(s.Supervise, superviseArgs(s.Runit, p.dir()), &syscall.ProcAttr{
 		Env:   s.env,
 		Files: []uintptr{0, 1, 2},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -143,7 +147,13 @@ func (s *scanner) hold(p *post) bool {
 	if err != nil {
 		return false // gone meanwhile, or no pidfd: then supervise's exit status tells
 	}
-	p.phase, p.pid, p.handle, p.begun, p.told = phaseHeld, holder.PID, h, true, false
+	s.watchHeld(p, h)
+	return true
+}
+
+// watchHeld makes a supervise that is not our child the one of the post.
+func (s *scanner) watchHeld(p *post, h *process.Handle) {
+	p.phase, p.pid, p.handle, p.begun, p.told = phaseHeld, h.PID(), h, true, false
 	p.restart.Started = s.clock()
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
 	go func() {
@@ -153,7 +163,6 @@ func (s *scanner) hold(p *post) bool {
 		}
 		s.ended <- ended{p, h, exit}
 	}()
-	return true
 }
 
 // isLocked reports that some process holds the lock. It takes it itself for a moment, which is

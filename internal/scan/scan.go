@@ -158,6 +158,7 @@ func (s *scanner) open() error {
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.openWatch()
+	s.takeStrays()
 	s.startHub()
 	return nil
 }
