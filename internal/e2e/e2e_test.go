@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == hoardArg {
 		os.Exit(hoardMain(os.Args[2:]))
 	}
+	if len(os.Args) > 3 && os.Args[1] == hammerArg {
+		os.Exit(hammerMain(os.Args[2:]))
+	}
 	os.Exit(runTests(m))
 }
 
