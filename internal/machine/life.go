@@ -35,6 +35,11 @@ func (t *step) began(b Began) {
 	case hello == event.Adopted:
 	case t.Role != NoRole:
 		t.died(Died{PID: t.PID, Exit: b.Exit})
+	case t.Phase == event.PhaseFinishing && t.set.Finish:
+		t.do(Spawn{Finish, "./" + svdir.Finish, t.finishArgs()})
+	case t.Phase == event.PhaseFinishing:
+		t.Phase = event.PhaseDown
+		t.settle(false)
 	case t.Want != WantDown && t.Phase == event.PhaseDown:
 		t.start()
 	}

@@ -13,9 +13,12 @@ func (s State) Fill(r *event.Record) {
 	if !r.Exit.Ended {
 		r.Exit = s.Exit
 	}
-	if s.Role != NoRole {
+	switch {
+	case s.Role != NoRole:
 		r.PID = s.PID
-	} else {
+	case s.Phase == event.PhaseFinishing && !s.Clearing:
+		r.PID = s.RunPID // finish is still to be started, and is told whom it follows
+	default:
 		r.PID = 0
 	}
 	r.Program = s.Role.String()
@@ -64,6 +67,11 @@ func (t *step) resume(r event.Record) {
 func (t *step) resumeIdle(r event.Record) {
 	switch r.State { //nolint:exhaustive // the others were on the way to a start
 	case event.PhaseFailed:
+	case event.PhaseFinishing:
+		t.Asked = r.Asked
+		if t.RunPID = r.PID; r.PID == 0 {
+			t.Phase = event.PhaseDown // its helpers were being killed
+		}
 	case event.PhaseBackoff:
 		t.Phase, t.NextAt = event.PhaseBackoff, max(r.DueAt, 1)
 	default:
