@@ -28,6 +28,9 @@ const (
 // event has 80 bytes or more.
 const maxSegment = 1 << 20
 
+// maxSeq is more than any journal ever has; a larger number is damage.
+const maxSeq = 1 << 53
+
 // healEvery is the shortest time between two attempts to write a journal that could not be written.
 const healEvery = 10 * time.Second
 
@@ -156,7 +159,7 @@ func (r *recovered) recent() map[string]struct{} {
 func cutHeader(segment []byte) (header, []byte) {
 	first, rest, _ := bytes.Cut(segment, []byte("\n"))
 	var h header
-	if err := json.Unmarshal(first, &h); err != nil || h.Event != "journal" {
+	if err := json.Unmarshal(first, &h); err != nil || h.Event != "journal" || h.Seq > maxSeq {
 		return header{}, segment
 	}
 	return h, rest
@@ -175,7 +178,7 @@ func (r *recovered) replay(h header, lines []byte) bool {
 	bad, whole := 0, true
 	for text := range bytes.Lines(lines) {
 		record, err := event.Decode(text)
-		if whole = err == nil && record.Seq > r.seq && text[len(text)-1] == '\n'; !whole {
+		if whole = err == nil && record.Seq > r.seq && record.Seq <= maxSeq && text[len(text)-1] == '\n'; !whole {
 			bad++
 			continue
 		}
