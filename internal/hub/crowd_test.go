@@ -34,7 +34,7 @@ func TestCrowdWithHalfOfItStuck(t *testing.T) {
 		readers[i] = p.ask(svdir.EventsSocket, "")
 		stuck[i] = p.ask(svdir.EventsSocket, "")
 		for _, c := range []*client{readers[i], stuck[i]} {
-			must(t, c.conn.SetReadDeadline(time.Now().Add(10*giveUp)))
+			must(t, c.conn.SetReadDeadline(time.Now().Add(4*giveUp)))
 			c.is("synced")
 		}
 		go readers[i].followRounds(2*perLoad, done)

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	err := Run(ctx, Config{
 		Own: own, Events: DefaultMode, Control: DefaultMode, Stderr: os.Stderr,
-		limits: limits{ring: 64 << 20, segment: 3 << 20},           // all of the events fit, after a rotation
+		limits: limits{ring: 64 << 20, segment: 2 << 20},           // all of the events fit, after a rotation
 		ready:  func() { _, _ = os.Stdout.WriteString("ready\n") }, // the test may be gone
 	})
 	stop()
@@ -136,13 +136,13 @@ func (l *load) next(r told) bool {
 // A hub that is killed at any moment, under load, again and again, loses no event and doubles none. In
 // turn it is one with segments so small that they are rotated, and the real command.
 func TestKilledHubLosesNothing(t *testing.T) {
-	const kills = 60
+	const kills = 40
 	svevents := filepath.Join(t.TempDir(), "svevents")
 	if out, err := exec.Command("go", "build", "-o", svevents, "vigil/cmd/svevents").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	p := newPlace(t)
-	l := &load{events: 30_000, services: 7, counts: map[string]uint64{}}
+	l := &load{events: 12_000, services: 7, counts: map[string]uint64{}}
 	p.hold(func() {
 		cmd := p.process()
 		done := make(chan error, 1)
