@@ -42,6 +42,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == keeperArg {
 		os.Exit(keeperMain(os.Args[2:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == hoardArg {
+		os.Exit(hoardMain(os.Args[2:]))
+	}
+	if len(os.Args) > 3 && os.Args[1] == hammerArg {
+		os.Exit(hammerMain(os.Args[2:]))
+	}
 	os.Exit(runTests(m))
 }
 
@@ -91,6 +97,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join(root, "testdata/script"),
 		Setup:               func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds:                commands,
+		Condition:           condition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
@@ -140,6 +147,11 @@ func setup(env *testscript.Env, bin string) error {
 	if err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	env.Setenv("E2E", self) // with the argument e2e-hoard it is a parent that never waits
 	env.Setenv("PATH", bin+":"+services+":/usr/local/sbin:/usr/sbin:/sbin:"+os.Getenv("PATH"))
 	env.Setenv("BIN", bin)
 	env.Setenv("EXAMPLES", examples)

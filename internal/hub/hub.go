@@ -149,7 +149,7 @@ func (h *Hub) restore() {
 		r.fresh = true
 	}
 	h.epoch, h.ring = r.epoch, r.ring
-	h.intake.counts, h.intake.seq = r.counts, r.seq
+	h.intake.counts, h.intake.seq, h.intake.kept = r.counts, r.seq, r.recent()
 	h.journal.epoch = h.epoch
 	if err := h.journal.begin(r); err != nil {
 		h.unjournaled(err, time.Now())
@@ -233,6 +233,9 @@ func (h *Hub) dismiss(stopCommands func()) {
 // pump takes events from the FIFO to the journal and the ring until it is told to end; then it takes
 // what is still there, since without svscan and its supervises the FIFO holds nothing.
 func (h *Hub) pump() error {
+	if err := h.catchUp(); err != nil {
+		return h.unread(err)
+	}
 	for {
 		err := h.inlet.take(h.intake.due(), h.keep)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -257,6 +260,21 @@ func (h *Hub) pump() error {
 		h.publish()
 		if !more {
 			break
+		}
+	}
+	return nil
+}
+
+// catchUp takes what the FIFO holds already: some of that the hub before may have kept.
+func (h *Hub) catchUp() error {
+	for h.intake.kept != nil {
+		more, err := h.inlet.rest(h.keep)
+		if err != nil {
+			return err
+		}
+		h.publish()
+		if !more {
+			h.intake.kept = nil
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ import (
 )
 
 // giveUp is how long a test waits for what must come.
-const giveUp = 30 * time.Second
+const giveUp = 2 * time.Minute
 
 // A place is a scan directory with a FIFO that svscan would have made.
 type place struct {

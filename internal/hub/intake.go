@@ -36,6 +36,12 @@ type intake struct {
 
 	midLine bool // the beginning of the next line was too long and is gone
 
+	// The last records of the hub before, which may be in the FIFO still: it was killed after it had
+	// kept them and before it took them out. nil when the FIFO can have none of them.
+	kept   map[string]struct{}
+	reread int // bytes that were taken out of the FIFO since
+	key    []byte
+
 	// Lines that were dropped and not yet told of.
 	dropped int
 	reason  error
@@ -58,13 +64,29 @@ func (in *intake) lines(b *batch, text []byte, now time.Time) {
 			end = len(text)
 		}
 		in.line(b, text[:end], now)
+		if in.reread += end; in.reread >= maxInlet {
+			in.kept = nil
+		}
 		text = text[end:]
 	}
 	in.tell(b, now)
 }
 
+// again reports that a record has been kept by the hub before.
+func (in *intake) again(r *event.Record) bool {
+	if in.kept == nil {
+		return false
+	}
+	in.key = r.Append(in.key[:0])
+	_, kept := in.kept[string(in.key)]
+	return kept
+}
+
 // skip notes that the beginning of a line that is too long was thrown away.
-func (in *intake) skip() { in.midLine = true }
+func (in *intake) skip() {
+	in.midLine = true
+	in.reread += fifo.Atomic // or more
+}
 
 func (in *intake) line(b *batch, text []byte, now time.Time) {
 	r, err := check(text)
@@ -123,6 +145,10 @@ func (in *intake) drop(err error) {
 
 // record numbers one record and appends it, and before it a gap if the source's count has a hole.
 func (in *intake) record(b *batch, r *event.Record, now time.Time) {
+	r.Seq = 0
+	if in.again(r) {
+		return
+	}
 	if r.Time.IsZero() {
 		r.Time = now
 	}
@@ -140,32 +166,34 @@ func (in *intake) record(b *batch, r *event.Record, now time.Time) {
 }
 
 // seen reports that a numbered record has been here before: supervise repeats its last one when it
-// starts, and a hub that was killed had not yet taken all that it kept out of the FIFO. Otherwise
-// from is the first number of a hole before the record, 0 for none.
+// starts. Otherwise from is the first number of a hole before the record, 0 for none.
 func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
 	last, known := in.counts[source(r)]
-	later := r.Time.After(last.Time)
 	switch {
 	case !known || r.N == last.N+1:
 		return false, 0
-	case last.Removed && later:
-		return false, 0 // another service, with a count of its own
+	case r.N == last.N && (!last.Removed || r.Time.Equal(last.Time)):
+		return true, 0
+	case last.Removed, r.N == 1:
+		return false, 0 // another service, or another supervise/, with a count of its own
 	case r.N > last.N:
 		return false, last.N + 1
-	case r.N == last.N || !later:
-		return true, 0
-	case r.N > 1:
-		return false, 1 // what supervise had counted was lost, and then its first records
+	case !r.Time.After(last.Time):
+		return true, 0 // repeated from a state that could not be brought up to date
 	}
-	return false, 0
+	return false, 1 // what supervise had counted was lost, and then its first records
 }
 
 // count notes what a record says of the counts.
 func (in *intake) count(r *event.Record) {
-	if r.N > 0 {
+	last, known := in.counts[source(r)]
+	switch {
+	case r.N > 0:
 		// A service that is removed still has a few words to say.
-		removed := in.counts[source(r)].Removed && r.N == in.counts[source(r)].N+1
-		in.counts[source(r)] = count{r.N, r.Time, removed}
+		in.counts[source(r)] = count{r.N, r.Time, last.Removed && r.N == last.N+1}
+	case r.Event == event.Gap && known && field(r, "to") > 0:
+		last.N = field(r, "to")
+		in.counts[source(r)] = last
 	}
 	if r.Event != event.Removed || r.By == "" {
 		return
@@ -174,6 +202,17 @@ func (in *intake) count(r *event.Record) {
 		c.Removed = true
 		in.counts[r.Service] = c
 	}
+}
+
+// field returns a number of a record that only the hub writes, or 0.
+func field(r *event.Record, key string) uint64 {
+	for _, f := range r.Extra {
+		if f.Key == key {
+			n, _ := f.Uint() // what is no number is none of the hub's
+			return n
+		}
+	}
+	return 0
 }
 
 func (in *intake) hole(b *batch, r *event.Record, from uint64, now time.Time) {

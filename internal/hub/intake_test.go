@@ -2,7 +2,9 @@ package hub
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -43,16 +45,21 @@ func TestCounts(t *testing.T) {
 		text string
 		want []string
 	}{
-		"in order":          {at("a", "up", 1, 1) + at("a", "down", 2, 2), []string{"1 a up", "2 a down"}},
-		"begins anywhere":   {at("a", "up", 57, 1), []string{"1 a up"}},
-		"repeated":          {at("a", "up", 7, 1) + at("a", "up", 7, 1) + at("a", "up", 7, 9), []string{"1 a up"}},
-		"read again":        {at("a", "up", 1, 1) + at("a", "down", 2, 2) + at("a", "up", 1, 1), []string{"1 a up", "2 a down"}},
-		"a hole":            {at("a", "up", 1, 1) + at("a", "down", 5, 2), []string{"1 a up", "2 a gap 2-4=3", "3 a down"}},
-		"each its own":      {at("a", "up", 1, 1) + at("b", "up", 9, 2) + at("a", "down", 2, 3), []string{"1 a up", "2 b up", "3 a down"}},
-		"svscan's own":      {at("a", "up", 9, 1) + by(at("a", "added", 1, 2)) + by(at("b", "added", 2, 2)), []string{"1 a up", "2 a added", "3 b added"}},
-		"svscan's hole":     {by(at("a", "added", 1, 2)) + by(at("b", "added", 3, 2)), []string{"1 a added", "2 b gap 2-2=1", "3 b added"}},
-		"made anew":         {at("a", "up", 9, 1) + at("a", "supervised", 1, 2), []string{"1 a up", "2 a supervised"}},
-		"made anew, a hole": {at("a", "up", 9, 1) + at("a", "up", 3, 2), []string{"1 a up", "2 a gap 1-2=2", "3 a up"}},
+		"in order":                {at("a", "up", 1, 1) + at("a", "down", 2, 2), []string{"1 a up", "2 a down"}},
+		"begins anywhere":         {at("a", "up", 57, 1), []string{"1 a up"}},
+		"repeated":                {at("a", "up", 7, 1) + at("a", "up", 7, 1) + at("a", "up", 7, 9), []string{"1 a up"}},
+		"an older state":          {at("a", "up", 6, 1) + at("a", "down", 7, 2) + at("a", "up", 6, 1), []string{"1 a up", "2 a down"}},
+		"a hole":                  {at("a", "up", 1, 1) + at("a", "down", 5, 2), []string{"1 a up", "2 a gap 2-4=3", "3 a down"}},
+		"each its own":            {at("a", "up", 1, 1) + at("b", "up", 9, 2) + at("a", "down", 2, 3), []string{"1 a up", "2 b up", "3 a down"}},
+		"svscan's own":            {at("a", "up", 9, 1) + by(at("a", "added", 1, 2)) + by(at("b", "added", 2, 2)), []string{"1 a up", "2 a added", "3 b added"}},
+		"svscan's hole":           {by(at("a", "added", 1, 2)) + by(at("b", "added", 3, 2)), []string{"1 a added", "2 b gap 2-2=1", "3 b added"}},
+		"made anew":               {at("a", "up", 9, 1) + at("a", "supervised", 1, 2), []string{"1 a up", "2 a supervised"}},
+		"made anew, a hole":       {at("a", "up", 9, 1) + at("a", "up", 3, 2), []string{"1 a up", "2 a gap 1-2=2", "3 a up"}},
+		"made anew, an hour back": {at("a", "up", 9, 1) + at("a", "supervised", 1, -3600), []string{"1 a up", "2 a supervised"}},
+		"another, an hour back": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "adopted", 9, -3600) + at("a", "up", 11, -3600),
+			[]string{"1 a up", "2 a removed", "3 a adopted", "4 a gap 10-10=1", "5 a up"},
+		},
 		"another by rename": {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 10, 3) + at("a", "adopted", 57, 4) + at("a", "up", 59, 5),
 			[]string{"1 a up", "2 a removed", "3 a down", "4 a adopted", "5 a gap 58-58=1", "6 a up"},
@@ -187,4 +194,77 @@ func FuzzIntake(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A hub that was killed after it had kept lines, and before it had taken them out of the FIFO, leaves
+// them to the next one. That knows them, those without a count as well, and what comes twice in
+// truth: it has another time.
+func TestKeptLinesAreKnown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	mine := func(seconds int) string { return strings.Replace(at("a", "mine", 0, seconds), `"n":0,`, "", 1) }
+	text := mine(1) + at("b", "up", 9, 1) + by(at("b", "removed", 1, 2)) + at("b", "supervised", 1, 3) + mine(4)
+	j, r := recovery(t, dir, boot)
+	j.epoch, r.fresh = "e", true
+	must(t, j.begin(r))
+	in := intake{counts: r.counts}
+	var b batch
+	in.lines(&b, []byte(text), noon)
+	must(t, errors.Join(j.append(&b, in.counts), j.file.Close()))
+
+	for name, c := range map[string]struct {
+		cut  int // bytes that the hub did not come to write
+		want []string
+	}{
+		"whole":        {0, []string{"6 a mine", "7 b up"}},
+		"without half": {150, []string{"4 b supervised", "5 a mine", "6 a mine", "7 b up"}},
+	} {
+		whole := read(t, dir, segmentNow)
+		other := t.TempDir()
+		write(t, other, segmentNow, whole[:len(whole)-c.cut])
+		_, r := recovery(t, other, boot)
+		in := intake{counts: r.counts, seq: r.seq, kept: r.recent()}
+		if got := take(t, &in, noon, text+mine(5)+at("b", "up", 2, 6)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if got := take(t, &in, noon, strings.Repeat(at("b", "up", 2, 6), 2*maxInlet/50)); got != nil || in.kept != nil {
+			t.Errorf("%s: %q, and %d are kept", name, got, len(in.kept))
+		}
+	}
+}
+
+// A gap that was kept, without the event that it stands before, is not told again.
+func TestKeptGapIsKnown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	text := at("a", "up", 1, 1) + at("a", "up", 5, 2)
+	j, r := recovery(t, dir, boot)
+	j.epoch, r.fresh = "e", true
+	must(t, j.begin(r))
+	in := intake{counts: r.counts}
+	var b batch
+	in.lines(&b, []byte(text), noon)
+	b.buf = b.buf[:b.lines[1].end] // "a up", gap
+	must(t, errors.Join(j.append(&b, in.counts), j.file.Close()))
+	_, r = recovery(t, dir, boot)
+	again := intake{counts: r.counts, seq: r.seq, kept: r.recent()}
+	if got, want := take(t, &again, noon, text), []string{"3 a up"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestCountsOfRemovedServicesAreBounded(t *testing.T) {
+	in := intake{counts: map[string]count{}}
+	var text string
+	for n := range 3 * maxRemoved {
+		name := fmt.Sprint("s", n)
+		text += at(name, "up", 1, n) + by(at(name, "removed", n+1, n))
+	}
+	var b batch
+	in.lines(&b, []byte(text+at("a", "up", 1, 1)), noon)
+	forgetRemoved(in.counts)
+	_, alive := in.counts["a"]
+	_, newest := in.counts[fmt.Sprint("s", 3*maxRemoved-1)]
+	_, oldest := in.counts["s0"]
+	if len(in.counts) > maxRemoved || !alive || !newest || oldest {
+		t.Errorf("%d counts; a: %v, the newest: %v, the oldest: %v", len(in.counts), alive, newest, oldest)
+	}
 }

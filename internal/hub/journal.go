@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +17,19 @@ import (
 	"vigil/internal/event"
 )
 
-// The two segments of a journal.
+// The two segments of a journal, and the one that becomes the current one.
 const (
-	segmentNow = "current"
-	segmentOld = "old"
+	segmentNow  = "current"
+	segmentOld  = "old"
+	segmentNext = "current.new"
 )
+
+// maxSegment is more events than a segment has: it and the batch that fills it are below 20 MiB, and an
+// event has 80 bytes or more.
+const maxSegment = 1 << 20
+
+// maxSeq is more than any journal ever has; a larger number is damage.
+const maxSeq = 1 << 53
 
 // healEvery is the shortest time between two attempts to write a journal that could not be written.
 const healEvery = 10 * time.Second
@@ -31,12 +40,13 @@ type header struct {
 	Event string           `json:"event"` // "journal"
 	Epoch string           `json:"epoch"`
 	Boot  string           `json:"boot"`
-	Seq   uint64           `json:"seq"`    // of the event before the segment
-	N     map[string]count `json:"counts"` // of the sources, when the segment was begun
+	Seq   uint64           `json:"seq"`             // of the event before the segment
+	N     map[string]count `json:"counts"`          // of the sources, when the segment was begun
+	Alone bool             `json:"alone,omitempty"` // no older segment belongs to it
 }
 
-// A journal keeps the last events on disk, in two segments. The newest segment is always complete
-// up to the newest event, or there is no journal at all: then the next hub begins a new epoch.
+// A journal keeps the last events on disk, in two segments. A hub leaves the newest one complete up to
+// the newest event, or no journal at all: then the next hub begins a new epoch.
 type journal struct {
 	dir     string
 	segment int64 // bytes of one segment
@@ -50,7 +60,7 @@ type journal struct {
 
 // A recovered is what a journal had to tell.
 type recovered struct {
-	epoch  string // empty: there was no journal, or none that can be gone on with
+	epoch  string // empty: there was no journal, or nothing is left of it
 	fresh  bool   // the epoch is a new one
 	seq    uint64
 	counts map[string]count
@@ -61,17 +71,12 @@ type recovered struct {
 }
 
 // recover reads the journal of an earlier hub of this boot into a ring, and cuts off a torn last line,
-// which nobody has been told of.
+// which nobody has been told of and which the FIFO still has.
 func (j *journal) recover(ringLimit int) recovered {
 	r := recovered{counts: map[string]count{}, ring: newRing(ringLimit, 0)}
-	now, errNow := os.ReadFile(filepath.Join(j.dir, segmentNow))
-	old, errOld := os.ReadFile(filepath.Join(j.dir, segmentOld))
-	for _, err := range []error{errNow, errOld} {
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			r.wrong = append(r.wrong, err)
-		}
-	}
-	if end := bytes.LastIndexByte(now, '\n') + 1; end < len(now) {
+	j.endRotation()
+	now, old := r.read(j.dir, segmentNow), r.read(j.dir, segmentOld)
+	if end := bytes.LastIndexByte(now, '\n') + 1; end < len(now) && end > 0 {
 		now = now[:end]
 		if err := os.Truncate(filepath.Join(j.dir, segmentNow), int64(end)); err != nil {
 			r.wrong = append(r.wrong, err)
@@ -80,35 +85,81 @@ func (j *journal) recover(ringLimit int) recovered {
 	}
 	head, lines := cutHeader(now)
 	oldHead, oldLines := cutHeader(old)
-	if errors.Is(errNow, fs.ErrNotExist) {
-		// Either there is nothing, or a hub was killed between the two renames of a rotation.
-		head, lines, oldLines = oldHead, oldLines, nil
-	}
+	left := head
 	if head.Epoch == "" {
-		if len(now)+len(old) > 0 {
-			r.wrong = append(r.wrong, errors.New("journal has no header"))
+		left = oldHead
+		if len(old) > 0 || len(now) > 0 {
+			r.wrong = append(r.wrong, errors.New("the current segment is gone or damaged"))
 		}
+	}
+	if left.Epoch == "" || left.Boot != j.boot {
 		return r
 	}
-	if head.Boot != j.boot {
-		return r
-	}
-	if oldHead.Epoch == head.Epoch && oldLines != nil {
+	switch {
+	case head.Alone:
+	case oldHead.Epoch == left.Epoch:
 		r.replay(oldHead, oldLines)
+	case head.Seq > 0:
+		r.wrong = append(r.wrong, errors.New("the old segment is gone or damaged"))
 	}
-	if !r.replay(head, lines) {
-		r.wrong = append(r.wrong, errors.New("the end of the journal is damaged"))
-		return r
+	if head.Epoch == "" || !r.replay(head, lines) {
+		r.leap()
 	}
-	r.epoch = head.Epoch
+	r.epoch = left.Epoch
 	return r
+}
+
+// endRotation ends the rotation of a hub that was killed between its two renames.
+func (j *journal) endRotation() {
+	current, next := filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentNext)
+	if _, err := os.Lstat(current); errors.Is(err, fs.ErrNotExist) {
+		_ = os.Rename(next, current) // mostly there is none; else the segment is missed
+	}
+	_ = os.Remove(next) // was never finished; it is written over where this fails
+}
+
+// read returns what a segment has; of one that is not there it says nothing.
+func (r *recovered) read(dir, segment string) []byte {
+	text, err := os.ReadFile(filepath.Join(dir, segment))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.wrong = append(r.wrong, err)
+	}
+	return text
+}
+
+// leap goes on behind every number that the lost end of the journal may have had, so that none is used
+// twice. How many events were lost there is told by the sources' own counts, as they come.
+func (r *recovered) leap() {
+	gap := event.Record{Event: event.Gap, Seq: r.seq + maxSegment, Reason: errEnd.Error()}
+	gap.Extra = []event.Field{number("from", r.seq+1), number("to", gap.Seq)}
+	r.add(&gap, gap.Append(nil))
+	r.flush()
+	r.wrong = append(r.wrong, errEnd)
+}
+
+var errEnd = errors.New("the end of the journal is lost")
+
+// recent returns the last records of the journal: those that the hub before may have kept without
+// having taken them out of the FIFO.
+func (r *recovered) recent() map[string]struct{} {
+	_, lines := r.ring.journaled()
+	found := map[string]struct{}{}
+	size := 0
+	for i := len(lines) - 1; i >= 0 && size < 2*maxInlet; i-- { // a line is longer in here than in the FIFO
+		size += len(lines[i])
+		if record, err := event.Decode(lines[i]); err == nil {
+			record.Seq = 0
+			found[string(record.Append(nil))] = struct{}{}
+		}
+	}
+	return found
 }
 
 // cutHeader returns the header of a segment and its other lines. Without one the epoch is empty.
 func cutHeader(segment []byte) (header, []byte) {
 	first, rest, _ := bytes.Cut(segment, []byte("\n"))
 	var h header
-	if err := json.Unmarshal(first, &h); err != nil || h.Event != "journal" {
+	if err := json.Unmarshal(first, &h); err != nil || h.Event != "journal" || h.Seq > maxSeq {
 		return header{}, segment
 	}
 	return h, rest
@@ -127,11 +178,13 @@ func (r *recovered) replay(h header, lines []byte) bool {
 	bad, whole := 0, true
 	for text := range bytes.Lines(lines) {
 		record, err := event.Decode(text)
-		if whole = err == nil && record.Seq > r.seq && text[len(text)-1] == '\n'; !whole {
+		if whole = err == nil && record.Seq > r.seq && record.Seq <= maxSeq && text[len(text)-1] == '\n'; !whole {
 			bad++
 			continue
 		}
-		r.reach(record.Seq, record.Time)
+		if record.Event != event.Gap || field(&record, "from") != r.seq+1 || record.Service != "" {
+			r.reach(record.Seq, record.Time)
+		}
 		in.count(&record)
 		r.add(&record, text)
 	}
@@ -168,19 +221,19 @@ func (r *recovered) flush() {
 }
 
 // begin opens the journal for writing: that which was recovered, or a new one. The old one of
-// another epoch stays as the old segment, for people.
+// another epoch stays as the old segment, for people. A damaged one is written anew, from what is left
+// of it.
 func (j *journal) begin(r recovered) error {
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return err
 	}
 	if r.fresh {
-		return j.rotate(0, r.counts)
+		return j.rotate(header{N: r.counts, Alone: true})
+	}
+	if len(r.wrong) > 0 {
+		return j.rewrite(r.ring, r.counts)
 	}
 	f, err := os.OpenFile(filepath.Join(j.dir, segmentNow), os.O_WRONLY|os.O_APPEND, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		// The hub was killed between the two renames of a rotation.
-		return j.create(header{Seq: r.seq, N: r.counts})
-	}
 	if err != nil {
 		return err
 	}
@@ -189,18 +242,26 @@ func (j *journal) begin(r recovered) error {
 	return err
 }
 
-// rotate makes the current segment the old one and begins a new one.
-func (j *journal) rotate(seq uint64, counts map[string]count) error {
-	current := filepath.Join(j.dir, segmentNow)
-	err := os.Rename(current, filepath.Join(j.dir, segmentOld))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// rewrite makes one segment of all that the ring has.
+func (j *journal) rewrite(r *ring, counts map[string]count) error {
+	before, lines := r.journaled()
+	if err := j.create(header{Seq: before, N: counts, Alone: true}, false, lines...); err != nil {
 		return err
 	}
-	return j.create(header{Seq: seq, N: counts})
+	err := os.Remove(filepath.Join(j.dir, segmentOld))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
-// create puts a new current segment in place, with a header and the lines after it.
-func (j *journal) create(h header, lines ...[]byte) error {
+// rotate makes the current segment the old one and begins a new one.
+func (j *journal) rotate(h header) error { return j.create(h, true) }
+
+// create puts a new current segment in place, with a header and the lines after it. The one that
+// was there becomes the old one, or is gone.
+func (j *journal) create(h header, keep bool, lines ...[]byte) error {
+	forgetRemoved(h.N)
 	h.V, h.Event, h.Epoch, h.Boot = event.Version, "journal", j.epoch, j.boot
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -210,15 +271,23 @@ func (j *journal) create(h header, lines ...[]byte) error {
 	for _, l := range lines {
 		text = append(text, l...)
 	}
-	current := filepath.Join(j.dir, segmentNow)
-	f, err := os.OpenFile(current+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	current, next := filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentNext)
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(text); err == nil {
-		err = os.Rename(current+".new", current)
+	if _, err = f.Write(text); err == nil && keep {
+		// The new one is whole by now: a hub that is killed here leaves all that the next one needs.
+		err = os.Rename(current, filepath.Join(j.dir, segmentOld))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err == nil {
+		err = os.Rename(next, current)
 	}
 	if err != nil {
+		_ = os.Remove(next) // what is in it would fill a full disk even more
 		return errors.Join(err, f.Close())
 	}
 	if j.file != nil {
@@ -226,6 +295,26 @@ func (j *journal) create(h header, lines ...[]byte) error {
 	}
 	j.file, j.size = f, int64(len(text))
 	return err
+}
+
+// maxRemoved bounds the counts of services that are gone.
+const maxRemoved = 1024
+
+// forgetRemoved forgets the counts of those services that were removed longest ago.
+func forgetRemoved(counts map[string]count) {
+	var gone []string
+	for name, c := range counts {
+		if c.Removed {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) <= maxRemoved {
+		return
+	}
+	slices.SortFunc(gone, func(a, b string) int { return counts[a].Time.Compare(counts[b].Time) })
+	for _, name := range gone[:len(gone)-maxRemoved/2] {
+		delete(counts, name)
+	}
 }
 
 // append writes the lines of a batch but the samples.
@@ -255,7 +344,7 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 	if j.size < j.segment {
 		return nil
 	}
-	return j.rotate(b.lines[len(b.lines)-1].seq, counts)
+	return j.rotate(header{Seq: b.lines[len(b.lines)-1].seq, N: counts})
 }
 
 // abandon gives the journal up: without its end it must not be gone on with, so that no seq of this
@@ -267,7 +356,7 @@ func (j *journal) abandon(now time.Time) error {
 		errs = append(errs, j.file.Close())
 		j.file = nil
 	}
-	for _, segment := range []string{segmentNow, segmentOld} {
+	for _, segment := range []string{segmentNow, segmentOld, segmentNext} {
 		if err := os.Remove(filepath.Join(j.dir, segment)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -284,8 +373,7 @@ func (j *journal) heal(r *ring, counts map[string]count, now time.Time) (healed 
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return false, err
 	}
-	before, lines := r.journaled()
-	err = j.create(header{Seq: before, N: counts}, lines...)
+	err = j.rewrite(r, counts)
 	return err == nil, err
 }
 

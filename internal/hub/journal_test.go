@@ -31,7 +31,8 @@ func journaled(t *testing.T, dir string, n int, segment int64) {
 	in := intake{counts: r.counts, seq: r.seq}
 	for range n {
 		var b batch
-		in.lines(&b, []byte(at("web", "up", int(in.seq)+1, int(in.seq))+`{"service":"web","event":"sample"}`+"\n"), noon)
+		n := int(in.counts["web"].N)
+		in.lines(&b, []byte(at("web", "up", n+1, n)+`{"service":"web","event":"sample"}`+"\n"), noon)
 		if err := j.append(&b, in.counts); err != nil {
 			t.Fatal(err)
 		}
@@ -74,6 +75,12 @@ func replaceLine(t *testing.T, dir, segment string, i int, with string) {
 	write(t, dir, segment, bytes.Join(lines, nil))
 }
 
+// What is said of a journal without its end.
+const (
+	nowLost = "the current segment is gone or damaged"
+	endLost = "the end of the journal is lost"
+)
+
 func TestRecover(t *testing.T) {
 	const size = 2000 // of a segment: some 20 lines
 	for name, c := range map[string]struct {
@@ -106,16 +113,31 @@ func TestRecover(t *testing.T) {
 			harm: func(t *testing.T, dir string) { cutLines(t, dir, segmentNow, 2, 4) },
 		},
 		"the end is damaged": {
-			n: 5, counts: 4, seqs: []string{"1-4"}, wrong: "journal has 1 damaged lines\nthe end of the journal is damaged",
+			n: 5, epoch: true, counts: 4, seqs: []string{"1-4", "gap 5-1048580"}, wrong: "journal has 1 damaged lines\n" + endLost,
 			harm: func(t *testing.T, dir string) { replaceLine(t, dir, segmentNow, 5, "x\n") },
 		},
 		"no header": {
-			n: 5, wrong: "journal has no header",
+			n: 5, wrong: nowLost,
 			harm: func(t *testing.T, dir string) { cutLines(t, dir, segmentNow, 0, 1) },
 		},
 		"empty file": {
-			n: 30, wrong: "journal has no header",
+			n: 30, epoch: true, seqs: []string{"1-21", "gap 22-1048597"}, counts: 21, wrong: nowLost + "\n" + endLost,
 			harm: func(t *testing.T, dir string) { write(t, dir, segmentNow, nil) },
+		},
+		"half a header": {
+			n: 30, epoch: true, seqs: []string{"1-21", "gap 22-1048597"}, counts: 21, wrong: nowLost + "\n" + endLost,
+			harm: func(t *testing.T, dir string) { write(t, dir, segmentNow, read(t, dir, segmentNow)[:20]) },
+		},
+		"current is gone": {
+			n: 30, epoch: true, seqs: []string{"1-21", "gap 22-1048597"}, counts: 21, wrong: nowLost + "\n" + endLost,
+			harm: func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, segmentNow))) },
+		},
+		"both are empty": {
+			n: 30, // as if there had never been any: a new epoch tells who has seen the old one
+			harm: func(t *testing.T, dir string) {
+				write(t, dir, segmentNow, nil)
+				write(t, dir, segmentOld, nil)
+			},
 		},
 		"old is damaged": {
 			n: 30, epoch: true, seqs: []string{"1-2", "gap 3-3", "4-30"}, counts: 30, wrong: "journal has 1 damaged lines",
@@ -126,20 +148,18 @@ func TestRecover(t *testing.T) {
 			harm: func(t *testing.T, dir string) { cutLines(t, dir, segmentOld, 10, 22) },
 		},
 		"old is gone": {
-			n: 30, epoch: true, seqs: []string{"22-30"}, counts: 30,
-			harm: func(t *testing.T, dir string) {
-				if err := os.Remove(filepath.Join(dir, segmentOld)); err != nil {
-					t.Fatal(err)
-				}
-			},
+			n: 30, epoch: true, seqs: []string{"22-30"}, counts: 30, wrong: "the old segment is gone or damaged",
+			harm: func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, segmentOld))) },
 		},
 		"killed between two renames": {
 			n: 21, epoch: true, seqs: []string{"1-21"}, counts: 21,
 			harm: func(t *testing.T, dir string) {
-				if err := os.Remove(filepath.Join(dir, segmentNow)); err != nil {
-					t.Fatal(err)
-				}
+				must(t, os.Rename(filepath.Join(dir, segmentNow), filepath.Join(dir, segmentNext)))
 			},
+		},
+		"killed before two renames": {
+			n: 30, epoch: true, seqs: []string{"1-30"}, counts: 30,
+			harm: func(t *testing.T, dir string) { write(t, dir, segmentNext, []byte(`{"v":1,"event":"jour`)) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,9 +184,17 @@ func TestRecover(t *testing.T) {
 			if !c.epoch {
 				return
 			}
-			journaled(t, dir, 3, size) // and a hub can go on with it
-			if _, again := recovery(t, dir, boot); again.seq != r.seq+3 || again.epoch != r.epoch {
-				t.Errorf("then it ends at %d of %q, want %d", again.seq, again.epoch, r.seq+3)
+			journaled(t, dir, 3, segmentSize) // and a hub can go on with it
+			_, again := recovery(t, dir, boot)
+			if again.seq != r.seq+3 || again.epoch != r.epoch || len(again.wrong) > 0 {
+				t.Errorf("then it ends at %d of %q, want %d; wrong: %v", again.seq, again.epoch, r.seq+3, again.wrong)
+			}
+			want := slices.Clone(c.seqs)
+			if len(want) > 0 && !strings.HasPrefix(want[len(want)-1], "gap") {
+				want = want[:len(want)-1] // goes on
+			}
+			if got := seqs(t, again.text()); !slices.Equal(got[:len(want)], want) || len(got) != len(want)+1 {
+				t.Errorf("then it has %q, want %q and more", got, want)
 			}
 		})
 	}

@@ -1,0 +1,93 @@
+package supervise
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/fifo"
+)
+
+// While nobody reads, the FIFO fills and then the queue. What comes after it when somebody reads again
+// is the oldest records in their order, and the newest: so the hole is found at once.
+func TestEventsAreHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events")
+	if err := fifo.Make(unix.AT_FDCWD, path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	room := make(chan note, 1)
+	p := newEventPipe(path, func(n note) { room <- n })
+	line := func(n int) []byte {
+		return []byte(strings.Repeat("x", 1000) + " " + strconv.Itoa(n) + "\n")
+	}
+	last := 0
+	send := func() {
+		last++
+		if err := p.send(line(last)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for len(p.held) < eventsHeld { // first the FIFO takes some
+		send()
+	}
+	const lost = 50
+	for range lost {
+		send()
+	}
+	if len(p.held) != eventsHeld {
+		t.Fatalf("%d records are held, want %d", len(p.held), eventsHeld)
+	}
+	got := drainEvents(t, p, room)
+	want := make([]int, last-lost)
+	for i := range want {
+		want[i] = i + 1
+	}
+	want[len(want)-1] = last
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d of %d: %v", len(got), last, got)
+	}
+	if p.held != nil || p.waiting {
+		t.Errorf("%d are still held", len(p.held))
+	}
+}
+
+// drainEvents reads as a hub does, and lets the pipe write whenever there is room.
+func drainEvents(t *testing.T, p *eventPipe, room chan note) (numbers []int) {
+	t.Helper()
+	r, err := os.Open(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }() // it was only read
+	var text []byte
+	b := make([]byte, 64<<10)
+	for last := false; !last; {
+		last = len(p.held) == 0 // what the FIFO has is all
+		n, err := r.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, b[:n]...)
+		if last {
+			break
+		}
+		<-room
+		if err := p.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for l := range bytes.Lines(text) {
+		n, err := strconv.Atoi(string(bytes.TrimLeft(bytes.TrimSpace(l), "x ")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
