@@ -68,7 +68,7 @@ func Run(ctx context.Context, c Config) error {
 		case <-ctx.Done():
 			s.step(machine.Dismissed{})
 		case <-timer.C:
-			s.step(machine.Ticked{})
+			s.ticked()
 		case n := <-s.inbox:
 			s.drainTold(told)
 			s.noted(n)
@@ -101,10 +101,21 @@ func (s *service) drainTold(told <-chan os.Signal) {
 // nextWait returns how long it is until the next deadline.
 func (s *service) nextWait() (time.Duration, bool) {
 	deadline := s.state.Deadline()
+	if due := s.rewriteAt(); due != 0 && (deadline == 0 || due < deadline) {
+		deadline = due
+	}
 	if deadline == 0 {
 		return 0, false
 	}
 	return max(0, deadline-now().Mono), true
+}
+
+func (s *service) ticked() {
+	if due := s.rewriteAt(); due != 0 && due <= now().Mono {
+		s.rewriteDue = 0
+		s.rewrite()
+	}
+	s.step(machine.Ticked{})
 }
 
 func (s *service) post(n note) { s.inbox <- n }

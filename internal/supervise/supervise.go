@@ -59,7 +59,9 @@ type service struct {
 	settings settings.Settings
 	problems map[string]string // file → what was last said of it
 	files    map[string][]byte // file of supervise/ → content that is in place
+	drafts   map[string]draft  // file of supervise/ → what could not be put in place
 	deaths   int               // entries of death_tally
+	late     []byte            // those that are still to be added to it
 	bad      []string          // settings files that are wrong
 	hadLog   bool
 	state    machine.State
@@ -71,6 +73,8 @@ type service struct {
 	queue    []machine.What // answers to actions, before anything else
 	begun    bool
 	done     bool
+
+	rewriteDue time.Duration // what could not be written is tried again; 0: all is written
 }
 
 // A start is a stage that has been released, until it is known whether it became its program.
@@ -87,7 +91,7 @@ type start struct {
 func open(c Config) (*service, error) {
 	s := &service{
 		Config: c, input: -1, output: -1, ok: -1, inbox: make(chan note), settings: settings.Default(),
-		problems: map[string]string{}, files: map[string][]byte{}, pending: map[int]*start{},
+		problems: map[string]string{}, files: map[string][]byte{}, drafts: map[string]draft{}, pending: map[int]*start{},
 	}
 	var err error
 	if s.dir, err = unix.Open(c.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
