@@ -9,8 +9,8 @@ import (
 	"vigil/internal/fifo"
 )
 
-// eventsHeld bounds the records that wait for a full FIFO. What does not fit is lost; the hub sees
-// the hole in the service's own count, and tells it.
+// eventsHeld bounds the records that wait for a full FIFO: the oldest, and the newest one. What does
+// not fit between them is lost; the hub sees the hole in the service's own count, and tells it.
 const eventsHeld = 1024
 
 // An eventPipe writes records to the events FIFO. It holds the FIFO open for both ends, as a raw
@@ -69,6 +69,8 @@ func (p *eventPipe) open() error {
 func (p *eventPipe) hold(line []byte) {
 	if len(p.held) < eventsHeld {
 		p.held = append(p.held, line)
+	} else {
+		p.held[eventsHeld-1] = line
 	}
 	p.wait()
 }
