@@ -12,6 +12,13 @@ import (
 // ErrGone says that a process has ended, or that its pid is another's now.
 var ErrGone = errors.New("process is gone")
 
+// Errors of a process of which nobody can say whether it is the one that is meant: it must be taken
+// for alive, and left alone.
+var (
+	ErrHidden  = errors.New("/proc does not show it")
+	ErrNoStart = errors.New("its start time is not known")
+)
+
 // Reap collects every child that has ended, strangers included, and never waits. It must be the
 // only one in its process that waits for children.
 func Reap(each func(pid int, status syscall.WaitStatus)) {

@@ -90,7 +90,7 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	var stage *process.Stage
 	if err == nil {
-		stage, err = process.StartStage(s.exec, process.Program{
+		stage, err = process.StartStage(s.ownBinary(), process.Program{
 			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
 		})
 	}

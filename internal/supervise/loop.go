@@ -196,8 +196,13 @@ func (s *service) drainControl() {
 // step lets the machine decide, and carries out what it decided, and so on with the answers.
 func (s *service) step(w machine.What) {
 	s.queue = append(s.queue, w)
+	s.stepQueued()
+}
+
+func (s *service) stepQueued() {
 	for len(s.queue) > 0 && !s.done {
-		w, s.queue = s.queue[0], s.queue[1:]
+		w := s.queue[0]
+		s.queue = s.queue[1:]
 		switch w.(type) {
 		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
 		default:

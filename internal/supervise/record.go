@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -193,7 +194,9 @@ func (s *service) begin() error {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
 		}
 	}
-	s.step(b)
+	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
+	s.queue = slices.Insert(s.queue, 0, machine.What(b))
+	s.stepQueued()
 	return nil
 }
 

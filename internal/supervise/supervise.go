@@ -40,7 +40,7 @@ func RunStage(args []string) { process.RunStage(args) }
 type service struct {
 	Config
 	path   string // absolute, when supervise was started
-	exec   string // supervise's own binary, for stages
+	exec   string // supervise's own binary, when it was started
 	self   svdir.Holder
 	dir    int // the service directory
 	own    int // supervise/
@@ -118,7 +118,7 @@ func open(c Config) (*service, error) {
 	if s.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		return nil, &cli.Failure{Doing: "open " + os.DevNull, Err: err}
 	}
-	if s.exec, err = ownBinary(); err != nil {
+	if s.exec, err = os.Executable(); err != nil {
 		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
 	}
 	s.env = s.baseEnv()
@@ -178,7 +178,8 @@ func (s *service) identify() error {
 func (s *service) takeLock() (err error) {
 	s.self, err = process.Identify(os.Getpid())
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.messages.warn("unable to identify this process: " + cli.Cause(err))
+		// Without /proc nobody could tell whether the service runs already.
+		return &cli.Failure{Doing: "identify supervise", Err: err}
 	}
 	s.self.PID = os.Getpid()
 	s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
@@ -228,13 +229,15 @@ func openLogFIFO(own int) (int, error) {
 	return fifo.OpenBoth(own, svdir.LogFIFO)
 }
 
-// ownBinary is what stages exec: this very binary, even if its file has been replaced since.
-func ownBinary() (string, error) {
+// ownBinary is what stages exec: this very binary, even if its file has been replaced since. Only
+// where /proc has gone away it is the file.
+func (s *service) ownBinary() string {
 	const self = "/proc/self/exe"
-	if _, err := os.Stat(self); err == nil {
-		return self, nil
+	var st unix.Stat_t
+	if unix.Stat(self, &st) == nil {
+		return self
 	}
-	return os.Executable()
+	return s.exec
 }
 
 // baseEnv is the environment that run and every other program start from: our own, as it was
