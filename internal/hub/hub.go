@@ -237,7 +237,7 @@ func (h *Hub) pump() error {
 		return h.unread(err)
 	}
 	for {
-		err := h.inlet.take(h.intake.due(), h.keep)
+		err := h.inlet.take(h.due(), h.keep)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if h.inlet.ending.Load() {
 				break
@@ -282,6 +282,15 @@ func (h *Hub) catchUp() error {
 
 // maxRest bounds how often a hub that ends looks for more, where the writers never pause.
 const maxRest = 4
+
+// due is when there is something to do although no event comes; zero for nothing.
+func (h *Hub) due() time.Time {
+	due, heal := h.intake.due(), h.journal.healDue()
+	if due.IsZero() || !heal.IsZero() && heal.Before(due) {
+		return heal
+	}
+	return due
+}
 
 func (h *Hub) unread(err error) error {
 	return &cli.Failure{Doing: "read " + h.inlet.file.Name(), Err: err}

@@ -364,9 +364,17 @@ func (j *journal) abandon(now time.Time) error {
 	return errors.Join(errs...)
 }
 
+// healDue is when to try to write an abandoned journal again; zero for a good one.
+func (j *journal) healDue() time.Time {
+	if j.file != nil {
+		return time.Time{}
+	}
+	return j.triedAt.Add(healEvery)
+}
+
 // heal writes an abandoned journal again, from what the ring still has, if it is time to try.
 func (j *journal) heal(r *ring, counts map[string]count, now time.Time) (healed bool, err error) {
-	if j.file != nil || now.Before(j.triedAt.Add(healEvery)) {
+	if due := j.healDue(); due.IsZero() || now.Before(due) {
 		return false, nil
 	}
 	j.triedAt = now

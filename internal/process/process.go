@@ -17,6 +17,13 @@ import (
 // ErrGone says that a process has ended, or that its pid is another's now.
 var ErrGone = errors.New("process is gone")
 
+// Errors of a process of which nobody can say whether it is the one that is meant: it must be taken
+// for alive, and left alone.
+var (
+	ErrHidden  = errors.New("/proc does not show it")
+	ErrNoStart = errors.New("its start time is not known")
+)
+
 // OpenHolder returns the handle of the process that a lock tells of. It has to be one of the lock's owner,
 // unless that is root or we ourselves: root must not signal whatever pid a user writes into a file. The
 // errors are those of Open.

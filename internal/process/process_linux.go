@@ -61,9 +61,12 @@ const maxStat = 1024
 
 func readStat(pid int) (procStat, error) {
 	b, err := status.ReadFile(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/stat", maxStat)
-	hidden := errors.Is(err, unix.EACCES) && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || hidden {
+	unseen := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES)
+	if errors.Is(err, unix.ESRCH) || unseen && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return procStat{}, ErrGone
+	}
+	if unseen {
+		return procStat{}, ErrHidden // /proc is not mounted, or has a hidepid
 	}
 	if err != nil {
 		return procStat{}, err
@@ -96,7 +99,8 @@ type Handle struct {
 }
 
 // Open returns the handle of the process pid that was started at start. The error is ErrGone if it
-// has ended, and unix.ENOSYS if the kernel has no pidfds (Linux < 5.3).
+// has ended, ErrHidden or ErrNoStart if that cannot be told, and unix.ENOSYS if the kernel has no
+// pidfds (Linux < 5.3).
 func Open(pid int, start uint64) (*Handle, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err == unix.EINVAL { //nolint:errorlint // a bare errno; Linux < 5.10 has no such flag
@@ -112,7 +116,11 @@ func Open(pid int, start uint64) (*Handle, error) {
 	}
 	h := &Handle{pid, start, os.NewFile(uintptr(fd), "pidfd")}
 	st, err := readStat(pid)
-	if err == nil && st.start != start {
+	switch {
+	case err != nil:
+	case start == 0:
+		err = ErrNoStart
+	case st.start != start:
 		err = ErrGone
 	}
 	if err != nil {

@@ -84,9 +84,14 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		return f, false
 	}
 	if err != nil {
-		f.Wrong = cli.Cause(err)
+		f.Wrong, f.Short = cli.Cause(err), isShort(err)
 	}
 	return f, true
+}
+
+// isShort reports an error that says nothing of what was looked at.
+func isShort(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
 }
 
 func idOf(st *unix.Stat_t) ID {

@@ -56,6 +56,7 @@ type Found struct {
 	ID     ID      // of the directory, followed through symlinks; zero if it is none
 	Log    ID      // of NAME/log, if that has a run
 	Wrong  string  // why the entry can be no service
+	Short  bool    // we had too little of something to look at it: that may be over soon
 	Run    Program // what NAME/run is
 	LogRun Program // what NAME/log/run is
 	Shape  Shape   // of a directory that has not been started

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -208,6 +209,9 @@ func (s *scanner) apply(found []Found, whole bool) {
 	}
 	for _, v := range s.services {
 		s.dismissRetired(v)
+	}
+	if slices.ContainsFunc(found, func(f Found) bool { return f.Short }) {
+		s.nextLook = min(s.nextLook, s.clock()+fastRescan)
 	}
 	s.complainNew(complaints, whole)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,9 +36,54 @@ func WriteFile(dir int, name string, content []byte, mode uint32) error {
 		err = replace(dir, fresh, name)
 	}
 	if err != nil {
+		_ = unix.Unlinkat(dir, fresh, 0) // it takes room, where there may be none
 		return &os.PathError{Op: "write", Path: name, Err: err}
 	}
 	return nil
+}
+
+// ErrNoRoom says that a file cannot take the content in the room that it has.
+var ErrNoRoom = errors.New("no room in the old file")
+
+// OverwriteFile writes the content into the file that is there, where WriteFile cannot make a new
+// one: a full disk still has the room that the old file has. The content is there after one write,
+// and newlines in the place of what was longer until the file is cut.
+func OverwriteFile(dir int, name string, content []byte) error {
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	err = overwrite(fd, content)
+	if errClose := unix.Close(fd); err == nil {
+		err = errClose
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
+}
+
+func overwrite(fd int, content []byte) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	const block = 512 // the unit of st_blocks
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || int64(len(content)) > st.Blocks*block {
+		return ErrNoRoom
+	}
+	padded := slices.Clone(content)
+	for int64(len(padded)) < st.Size {
+		padded = append(padded, '\n')
+	}
+	n, err := unix.Pwrite(fd, padded, 0)
+	if err == nil && n < len(padded) {
+		err = io.ErrShortWrite
+	}
+	if err == nil && len(padded) > len(content) {
+		err = unix.Ftruncate(fd, int64(len(content)))
+	}
+	return err
 }
 
 // ReadFile reads a regular file of an open directory, at most limit bytes of it. It never blocks,

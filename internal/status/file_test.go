@@ -1,6 +1,8 @@
 package status
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,4 +110,37 @@ func entries(t *testing.T, path string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+func TestOverwriteFile(t *testing.T) {
+	dir, path := open(t)
+	if err := OverwriteFile(dir, "state", []byte("x")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without an old one: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "state"), []byte("a long old one\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"short\n", "this is a longer one\n"} {
+		if err := OverwriteFile(dir, "state", []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadFile(dir, "state", 100); err != nil || string(got) != content {
+			t.Errorf("got %q, %v, not %q", got, err, content)
+		}
+	}
+	if err := OverwriteFile(dir, "state", make([]byte, 1<<20)); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("longer than there is room: %v", err)
+	}
+	if err := os.Link(filepath.Join(path, "state"), filepath.Join(path, "other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := OverwriteFile(dir, "state", []byte("x")); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("a file with another name: %v", err)
+	}
+	if err := os.Symlink("state", filepath.Join(path, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := OverwriteFile(dir, "link", []byte("x")); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a symbolic link: %v", err)
+	}
 }

@@ -99,7 +99,7 @@ func (s *service) spawn(a machine.Spawn) {
 		err = s.trust(a.Program)
 	}
 	if err == nil {
-		stage, err = process.StartStage(s.exec, process.Program{
+		stage, err = process.StartStage(s.ownBinary(), process.Program{
 			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
 		})
 	}

@@ -71,7 +71,7 @@ func Run(ctx context.Context, c Config) error {
 		case <-ctx.Done():
 			s.step(machine.Dismissed{})
 		case <-timer.C:
-			s.step(machine.Ticked{})
+			s.ticked()
 		case n := <-s.inbox:
 			s.drainTold(told)
 			s.noted(n)
@@ -111,10 +111,21 @@ func (s *service) drainTold(told <-chan os.Signal) {
 // nextWait returns how long it is until the next deadline.
 func (s *service) nextWait() (time.Duration, bool) {
 	deadline := s.state.Deadline()
+	if due := s.rewriteAt(); due != 0 && (deadline == 0 || due < deadline) {
+		deadline = due
+	}
 	if deadline == 0 {
 		return 0, false
 	}
 	return max(0, deadline-now().Mono), true
+}
+
+func (s *service) ticked() {
+	if due := s.rewriteAt(); due != 0 && due <= now().Mono {
+		s.rewriteDue = 0
+		s.rewrite()
+	}
+	s.step(machine.Ticked{})
 }
 
 func (s *service) post(n note) { s.inbox <- n }
@@ -195,8 +206,13 @@ func (s *service) drainControl() {
 // step lets the machine decide, and carries out what it decided, and so on with the answers.
 func (s *service) step(w machine.What) {
 	s.queue = append(s.queue, w)
+	s.stepQueued()
+}
+
+func (s *service) stepQueued() {
 	for len(s.queue) > 0 && !s.done {
-		w, s.queue = s.queue[0], s.queue[1:]
+		w := s.queue[0]
+		s.queue = s.queue[1:]
 		switch w.(type) {
 		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
 		default:

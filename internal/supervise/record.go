@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,18 +56,58 @@ func (s *service) show() {
 	s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
 }
 
-// write puts a file of supervise/ in place, unless its content is there already.
+// A draft is a file of supervise/ that could not be put in place.
+type draft struct {
+	content []byte
+	mode    uint32
+}
+
+// write puts a file of supervise/ in place, unless its content is there already. Where no new file
+// can be made, the old one is written over, so that it is true, and the new one stays a draft.
 func (s *service) write(name string, content []byte, mode uint32) {
 	if old, ok := s.files[name]; ok && bytes.Equal(old, content) {
 		return
 	}
 	err := status.WriteFile(s.own, name, content, mode)
-	if err != nil {
-		delete(s.files, name)
-	} else {
+	if err == nil || status.OverwriteFile(s.own, name, content) == nil {
 		s.files[name] = content
+	} else {
+		delete(s.files, name)
 	}
-	s.check("supervise/"+name, err)
+	if err != nil {
+		s.drafts[name] = draft{content, mode}
+		s.problem(svdir.Supervise, err)
+		return
+	}
+	delete(s.drafts, name)
+}
+
+// rewriteEvery is how long it is between two attempts to write what could not be written: no kernel
+// tells when a disk has room again.
+const rewriteEvery = 5 * time.Second
+
+// rewrite tries again what could not be written. When all is there, the next trouble is news.
+func (s *service) rewrite() {
+	for name, d := range s.drafts {
+		delete(s.files, name)
+		s.write(name, d.content, d.mode)
+	}
+	if len(s.late) > 0 {
+		s.writeTally()
+	}
+	if len(s.drafts) == 0 && len(s.late) == 0 {
+		delete(s.problems, svdir.Supervise)
+	}
+}
+
+// rewriteAt returns when that is due, 0 if all is written or never will be.
+func (s *service) rewriteAt() time.Duration {
+	if s.problems[svdir.Supervise] == "" || s.removed() {
+		s.rewriteDue = 0
+	} else if s.rewriteDue == 0 {
+		s.rewriteDue = now().Mono + rewriteEvery
+	}
+	return s.rewriteDue
 }
 
 // maxTally is how many deaths are remembered.
@@ -82,26 +124,40 @@ func (s *service) tally(exit event.Exit) {
 		d.Code = 128 + d.Signal
 	}
 	b := d.Encode()
-	if s.deaths++; s.deaths <= maxTally {
-		s.check("supervise/"+svdir.DeathTally, s.appendTally(b[:]))
-		return
-	}
-	old, err := s.readTally()
-	if err == nil && len(old) >= status.DeathSize {
-		old = old[status.DeathSize:]
-	}
-	s.write(svdir.DeathTally, append(old, b[:]...), svdir.ModeStatus)
+	s.late = append(s.late, b[:]...)
+	s.late = s.late[max(0, len(s.late)-maxTally*status.DeathSize):]
+	s.writeTally()
 }
 
-// appendTally adds an entry to the end of death_tally, so that a tally costs no new file.
-func (s *service) appendTally(entry []byte) error {
+// writeTally adds the deaths that are not there yet to the end of death_tally, so that a tally costs
+// no new file until the oldest has to go.
+func (s *service) writeTally() {
+	const size = maxTally * status.DeathSize
+	fresh := len(s.late) / status.DeathSize
+	var err error
+	if s.deaths+fresh <= maxTally {
+		err = s.appendTally(s.late)
+	} else {
+		old, _ := s.readTally() // what cannot be read is lost
+		all := append(old[:len(old)-len(old)%status.DeathSize], s.late...)
+		err = status.WriteFile(s.own, svdir.DeathTally, all[max(0, len(all)-size):], svdir.ModeStatus)
+	}
+	if err == nil {
+		s.deaths, s.late = min(s.deaths+fresh, maxTally), nil
+	}
+	if err != nil {
+		s.problem(svdir.Supervise, err)
+	}
+}
+
+func (s *service) appendTally(entries []byte) error {
 	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(s.own, svdir.DeathTally, flags, svdir.ModeStatus)
 	if err != nil {
 		return err
 	}
-	n, err := unix.Write(fd, entry)
-	if err == nil && n < len(entry) {
+	n, err := unix.Write(fd, entries)
+	if err == nil && n < len(entries) {
 		err = io.ErrShortWrite
 	}
 	return errors.Join(err, unix.Close(fd))
@@ -125,7 +181,10 @@ func (s *service) beginTally(goOn bool) {
 		s.deaths = len(old) / status.DeathSize
 		return
 	}
-	s.write(svdir.DeathTally, nil, svdir.ModeStatus)
+	s.deaths = maxTally // the next one makes the file anew, if that cannot be done now
+	if err := status.WriteFile(s.own, svdir.DeathTally, nil, svdir.ModeStatus); err == nil {
+		s.deaths = 0
+	}
 }
 
 // begin finds out what the supervise before left, and starts the machine.
@@ -158,7 +217,9 @@ func (s *service) begin() error {
 	if s.upgraded && !b.Alive {
 		b.Left = leftBelow(prior.Group)
 	}
-	s.step(b)
+	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
+	s.queue = slices.Insert(s.queue, 0, machine.What(b))
+	s.stepQueued()
 	return nil
 }
 

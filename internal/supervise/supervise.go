@@ -40,8 +40,7 @@ func RunStage(args []string) { process.RunStage(args) }
 type service struct {
 	Config
 	path    string // absolute, when supervise was started
-	exec    string // supervise's own binary, for stages
-	binary  string // its path when it was started: what an upgrade executes
+	binary  string // supervise's own path when it was started: what an upgrade executes
 	self    svdir.Holder
 	dir     int // the service directory
 	own     int // supervise/
@@ -61,7 +60,9 @@ type service struct {
 	settings settings.Settings
 	problems map[string]string // file → what was last said of it
 	files    map[string][]byte // file of supervise/ → content that is in place
+	drafts   map[string]draft  // file of supervise/ → what could not be put in place
 	deaths   int               // entries of death_tally
+	late     []byte            // those that are still to be added to it
 	bad      []string          // settings files that are wrong
 	hadLog   bool
 	state    machine.State
@@ -76,6 +77,8 @@ type service struct {
 	upgrading bool // as soon as nothing is in the air
 	upgraded  bool // what is open came from the supervise before
 	done      bool
+
+	rewriteDue time.Duration // what could not be written is tried again; 0: all is written
 }
 
 // A start is a stage that has been released, until it is known whether it became its program.
@@ -93,7 +96,7 @@ func open(c Config) (*service, error) {
 	s := &service{
 		Config: c, dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1,
 		inbox: make(chan note), settings: settings.Default(),
-		problems: map[string]string{}, files: map[string][]byte{}, pending: map[int]*start{},
+		problems: map[string]string{}, files: map[string][]byte{}, drafts: map[string]draft{}, pending: map[int]*start{},
 	}
 	s.events = newEventPipe(c.Events, s.post)
 	if err := s.inherit(); err != nil {
@@ -131,7 +134,6 @@ func open(c Config) (*service, error) {
 	if s.binary, err = os.Executable(); err != nil {
 		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
 	}
-	s.exec = ownBinary(s.binary)
 	s.env = s.baseEnv()
 	return s, nil
 }
@@ -215,7 +217,8 @@ func identity(own int) (string, error) {
 func (s *service) takeLock() (err error) {
 	s.self, err = process.Identify(os.Getpid())
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.messages.warn("unable to identify this process: " + cli.Cause(err))
+		// Without /proc nobody could tell whether the service runs already.
+		return &cli.Failure{Doing: "identify supervise", Err: err}
 	}
 	s.self.PID = os.Getpid()
 	if s.lock >= 0 {
@@ -270,13 +273,15 @@ func openLogFIFO(own int) (int, error) {
 	return fifo.OpenBoth(own, svdir.LogFIFO)
 }
 
-// ownBinary is what stages exec: this very binary, even if its file has been replaced since.
-func ownBinary(path string) string {
+// ownBinary is what stages exec: this very binary, even if its file has been replaced since. Only
+// where /proc has gone away it is the file.
+func (s *service) ownBinary() string {
 	const self = "/proc/self/exe"
-	if _, err := os.Stat(self); err == nil {
+	var st unix.Stat_t
+	if unix.Stat(self, &st) == nil {
 		return self
 	}
-	return path
+	return s.binary
 }
 
 // baseEnv is the environment that run and every other program start from: our own, as it was

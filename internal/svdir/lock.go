@@ -50,12 +50,13 @@ func TakeLock(dir int, name string, h Holder) (fd int, err error) {
 
 func writeHolder(fd int, h Holder) error {
 	line := strconv.Itoa(h.PID) + " " + strconv.FormatUint(h.Start, 10) + " " + h.Boot + "\n"
-	if err := unix.Ftruncate(fd, 0); err != nil {
-		return err
-	}
+	// Cut afterwards: on a full disk the room that the old line had must not be given away.
 	n, err := unix.Pwrite(fd, []byte(line), 0)
 	if err == nil && n < len(line) {
 		err = io.ErrShortWrite
+	}
+	if err == nil {
+		err = unix.Ftruncate(fd, int64(len(line)))
 	}
 	return err
 }
