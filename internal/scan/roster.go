@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,8 @@ const (
 	maxRoster = 4096
 	// maxRosterFile bounds what is read of it, in bytes.
 	maxRosterFile = 16 << 20
+	// rosterRetry is the time until a roster that could not be written is tried again.
+	rosterRetry = 5 * time.Second
 )
 
 // A rostered supervise is one line of the roster: PID START SERVICE LOG NAME, where SERVICE is the
@@ -126,15 +129,21 @@ func (s *scanner) enroll(p *post) {
 	if err != nil {
 		return // it has died, or this system cannot tell one process from another
 	}
-	r := p.rostered(start)
 	if s.roster == nil || s.roster.lines >= maxRoster {
-		s.renewRoster(r)
+		s.renewRoster()
 		return
 	}
 	s.roster.lines++
-	if _, err := s.roster.file.WriteString(r.line()); err != nil {
-		s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
+	if _, err := s.roster.file.WriteString(p.rostered(start).line()); err != nil {
+		s.rosterFailed(err)
 	}
+}
+
+// rosterFailed has the roster written anew later: a line may be missing, or cut.
+func (s *scanner) rosterFailed(err error) {
+	s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
+	s.closeRoster()
+	s.rosterDue = s.clock() + rosterRetry
 }
 
 func (p *post) rostered(start uint64) rostered {
@@ -145,23 +154,25 @@ func (p *post) rostered(start uint64) rostered {
 	return r
 }
 
-// renewRoster writes the roster anew, with those that are there and more.
-func (s *scanner) renewRoster(more ...rostered) {
+// renewRoster writes the roster anew, with those that are there.
+func (s *scanner) renewRoster() {
 	s.closeRoster()
+	s.rosterDue = 0
+	var list []rostered
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
 			if p.pid == 0 {
 				continue
 			}
 			if start, err := process.StartTime(p.pid); err == nil {
-				more = append(more, p.rostered(start))
+				list = append(list, p.rostered(start))
 			}
 		}
 	}
 	var err error
-	if s.roster, err = writeRoster(s.own.self.Boot, more); err != nil {
-		s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
+	if s.roster, err = writeRoster(s.own.self.Boot, list); err != nil {
 		s.roster = nil
+		s.rosterFailed(err)
 	}
 }
 

@@ -1,12 +1,9 @@
 package scan
 
 import (
-	"errors"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -14,7 +11,6 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/event"
-	"vigil/internal/process"
 )
 
 // A Config is what svscan was told on its command line and by its environment.
@@ -62,9 +58,10 @@ type scanner struct {
 
 	ownGone bool // .svscan was gone at the last look
 
-	roster             *roster // nil if it cannot be written
-	legacy             *legacy // of the svscan before an upgrade, until everything has been told to follow
-	trial              int     // pid of the new binary that is being tried
+	roster             *roster       // nil if it cannot be written
+	rosterDue          time.Duration // when to write it again; 0: it is whole
+	legacy             *legacy       // of the svscan before an upgrade, until everything has been told to follow
+	trial              int           // pid of the new binary that is being tried
 	trialEnd           time.Duration
 	heirLock, heirFIFO int // descriptors of the svscan before an upgrade; -1 if there was none
 
@@ -123,32 +120,6 @@ func (s *scanner) reopen() bool {
 		s.sayOnce(cli.Cause(err))
 	}
 	return false
-}
-
-// prepare does what is done once for the process.
-func (s *scanner) prepare() error {
-	start := time.Now()
-	s.clock = func() time.Duration { return time.Since(start) }
-	closeOnExec()
-	if err := s.inherit(); err != nil {
-		return &cli.Failure{Doing: "take over from the svscan before", Err: err}
-	}
-	var err error
-	if s.binary, err = os.Executable(); err != nil {
-		return &cli.Failure{Doing: "find svscan's own binary", Err: err}
-	}
-	path, err := filepath.Abs(s.Dir)
-	if err != nil {
-		return &cli.Failure{Doing: "find " + s.Dir, Err: err}
-	}
-	if s.path = path; s.legacy != nil {
-		s.path = s.legacy.path
-	}
-	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.print.Warn("become", "a child subreaper", err)
-	}
-	s.env = environment(os.Environ())
-	return nil
 }
 
 // open takes possession of the scan directory.
@@ -239,6 +210,9 @@ func (s *scanner) loop() {
 		s.look()
 		again := s.work()
 		s.endTrial()
+		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
+			s.renewRoster()
+		}
 		if !again {
 			s.legacy = nil // all have been told to follow
 		}
@@ -336,6 +310,9 @@ func (s *scanner) due() time.Duration {
 	if s.trial != 0 {
 		due = min(due, s.trialEnd)
 	}
+	if s.rosterDue != 0 {
+		due = min(due, s.rosterDue)
+	}
 	for _, v := range s.all() {
 		if v.settle.Due != 0 {
 			due = min(due, v.settle.Due)
@@ -358,35 +335,4 @@ func (s *scanner) tell(r event.Record) {
 		s.sayOnce("unable to write " + stateFile + ": " + cli.Cause(err))
 	}
 	s.out.send(r.AppendFit(nil, eventSize))
-}
-
-// environment is what supervises get: one processor for the Go runtime, which costs memory for
-// each, and the old value for what they run.
-func environment(env []string) []string {
-	const name = "GOMAXPROCS="
-	old := ""
-	var out []string
-	for _, e := range env {
-		switch {
-		case len(e) >= len(name) && e[:len(name)] == name:
-			old = e[len(name):]
-		case len(e) >= len("SV_"+name) && e[:len("SV_"+name)] == "SV_"+name:
-		default:
-			out = append(out, e)
-		}
-	}
-	return append(out, name+"1", "SV_"+name+old)
-}
-
-// closeOnExec keeps what we inherited from our children.
-func closeOnExec() {
-	fds, err := os.ReadDir("/dev/fd")
-	if err != nil {
-		return // a system without /dev/fd
-	}
-	for _, e := range fds {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
-		}
-	}
 }

@@ -131,9 +131,7 @@ func open(c Config) (*service, error) {
 	if s.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		return nil, &cli.Failure{Doing: "open " + os.DevNull, Err: err}
 	}
-	if s.binary, err = os.Executable(); err != nil {
-		return nil, &cli.Failure{Doing: "find supervise's own binary", Err: err}
-	}
+	s.binary, _ = os.Executable() // without /proc; the lock has been refused then
 	s.env = s.baseEnv()
 	return s, nil
 }

@@ -1,0 +1,92 @@
+package scan
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/process"
+)
+
+// prepare does what is done once for the process.
+func (s *scanner) prepare() error {
+	start := time.Now()
+	s.clock = func() time.Duration { return time.Since(start) }
+	closeOnExec()
+	spareThreads()
+	if err := s.inherit(); err != nil {
+		return &cli.Failure{Doing: "take over from the svscan before", Err: err}
+	}
+	s.binary, _ = os.Executable() // an upgrade finds out
+	path, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return &cli.Failure{Doing: "find " + s.Dir, Err: err}
+	}
+	if s.path = path; s.legacy != nil {
+		s.path = s.legacy.path
+	}
+	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.print.Warn("become", "a child subreaper", err)
+	}
+	s.env = environment(os.Environ())
+	return nil
+}
+
+// environment is what supervises get: one processor for the Go runtime, which costs memory for
+// each, and the old value for what they run.
+func environment(env []string) []string {
+	const name = "GOMAXPROCS="
+	old := ""
+	var out []string
+	for _, e := range env {
+		switch {
+		case len(e) >= len(name) && e[:len(name)] == name:
+			old = e[len(name):]
+		case len(e) >= len("SV_"+name) && e[:len("SV_"+name)] == "SV_"+name:
+		default:
+			out = append(out, e)
+		}
+	}
+	return append(out, name+"1", "SV_"+name+old)
+}
+
+// spareThreads has the Go runtime make threads that it keeps: it ends a program for which it can make
+// none, when the user's limit is reached.
+func spareThreads() {
+	const spare = 16
+	var ready sync.WaitGroup
+	var done sync.WaitGroup
+	end := make(chan struct{})
+	for range spare {
+		ready.Add(1)
+		done.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			ready.Done()
+			<-end
+		})
+	}
+	ready.Wait()
+	close(end)
+	done.Wait()
+}
+
+// closeOnExec keeps what we inherited from our children.
+func closeOnExec() {
+	fds, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return // a system without /dev/fd
+	}
+	for _, e := range fds {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
