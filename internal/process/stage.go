@@ -100,6 +100,7 @@ func (s *Stage) Release() error {
 func (s *Stage) Abandon() {
 	closeAll(s.gate)
 	s.gate = -1
+	_ = s.result.Close() // nothing is told
 }
 
 // Result waits until the stage has become its program, and returns nil, or the errno with which

@@ -148,9 +148,15 @@ func (s *service) release(a machine.Release) {
 	if told {
 		s.put(a.Record)
 	}
-	stage := s.pending[a.PID].stage
-	_ = stage.Release() // an error means that it is dead, which is told by its death
-	go func() { s.post(note{kind: noteResult, pid: a.PID, err: stage.Result()}) }()
+	p := s.pending[a.PID]
+	if err := s.noRoom(); err != nil && p.role != machine.Script {
+		p.stage.Abandon()
+		delete(s.pending, a.PID) // its death means nothing
+		s.queue = append(s.queue, machine.NotRun{Role: p.role, Reason: s.notRun(p.program, err)})
+	} else {
+		_ = p.stage.Release() // an error means that it is dead, which is told by its death
+		go func() { s.post(note{kind: noteResult, pid: a.PID, err: p.stage.Result()}) }()
+	}
 	if told {
 		s.show()
 		s.send()

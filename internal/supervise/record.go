@@ -60,6 +60,7 @@ func (s *service) show() {
 type draft struct {
 	content []byte
 	mode    uint32
+	err     error // why not even the old file could be written over; nil if it was
 }
 
 // write puts a file of supervise/ in place, unless its content is there already. Where no new file
@@ -69,17 +70,30 @@ func (s *service) write(name string, content []byte, mode uint32) {
 		return
 	}
 	err := status.WriteFile(s.own, name, content, mode)
-	if err == nil || status.OverwriteFile(s.own, name, content) == nil {
-		s.files[name] = content
-	} else {
+	var lost error
+	if err != nil && status.OverwriteFile(s.own, name, content) != nil {
+		lost = err
+	}
+	if s.files[name] = content; lost != nil {
 		delete(s.files, name)
 	}
 	if err != nil {
-		s.drafts[name] = draft{content, mode}
+		s.drafts[name] = draft{content, mode, lost}
 		s.problem(svdir.Supervise, err)
 		return
 	}
 	delete(s.drafts, name)
+}
+
+// noRoom reports that the disk is too full for the record of what is to be let go. It does not run
+// then: who adopts could not know of it, and would start a second copy. On a disk that cannot be
+// written at all there is no other supervise that could, as it cannot take its lock.
+func (s *service) noRoom() error {
+	err := s.drafts[svdir.StateFile].err
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	return nil
 }
 
 // rewriteEvery is how long it is between two attempts to write what could not be written: no kernel
