@@ -124,6 +124,7 @@ type step struct {
 // steps are what is measured of suites that run, in an order in which none disturbs the next.
 func (b *bench) steps() []step {
 	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
+	const adoption, all = 100 * float64(time.Millisecond), 2 * float64(time.Second)
 	wakeups := float64(b.services) * b.watch.Minutes() // Go's runtime wakes each process up once a minute
 	return []step{
 		{"SIGKILL of a service -> its next start", milliseconds, 0, b.deaths},
@@ -134,6 +135,9 @@ func (b *bench) steps() []step {
 		{"context switches of an idle tree in " + b.watch.String(), number, wakeups, b.idle},
 		{"SIGKILL of a service -> a subscriber has the event", milliseconds, event, b.told},
 		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
+		{"SIGKILL of a supervise -> its service is supervised again", milliseconds, adoption, ofOurs(b.adoptions)},
+		{"upgrade in place -> all supervises have followed", milliseconds, all, ofOurs(b.upgrade)},
+		{"start after SIGKILL of all but the services -> all are supervised", milliseconds, all, ofOurs(b.recovery)},
 	}
 }
 

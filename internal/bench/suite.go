@@ -99,19 +99,12 @@ func (s *suite) service() (name, path string, err error) {
 // of them took.
 func (s *suite) start(ctx context.Context, n int) (time.Duration, error) {
 	s.stamps.forget()
-	command, err := exec.LookPath(s.scanner[0])
-	if err != nil {
-		return 0, err
-	}
+	var err error
 	if s.log, err = os.Create(filepath.Join(s.dir, "log")); err != nil {
 		return 0, err
 	}
 	began := rig.Now()
-	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), s.scan), &os.ProcAttr{
-		Files: []*os.File{nil, s.log, s.log},
-		Env:   []string{"PATH=" + os.Getenv("PATH")},
-	})
-	if err != nil {
+	if err := s.launch(); err != nil {
 		return 0, err
 	}
 	var last time.Duration
@@ -123,6 +116,19 @@ func (s *suite) start(ctx context.Context, n int) (time.Duration, error) {
 		last = max(last, st.at)
 	}
 	return last - began, nil
+}
+
+// launch starts the scanner.
+func (s *suite) launch() error {
+	command, err := exec.LookPath(s.scanner[0])
+	if err != nil {
+		return err
+	}
+	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), s.scan), &os.ProcAttr{
+		Files: []*os.File{nil, s.log, s.log},
+		Env:   []string{"PATH=" + os.Getenv("PATH")},
+	})
+	return err
 }
 
 // said is what the suite wrote to its log, for an error message.

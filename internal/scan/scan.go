@@ -63,7 +63,8 @@ type scanner struct {
 	legacy             *legacy       // of the svscan before an upgrade, until everything has been told to follow
 	trial              int           // pid of the new binary that is being tried
 	trialEnd           time.Duration
-	heirLock, heirFIFO int // descriptors of the svscan before an upgrade; -1 if there was none
+	upgradeNext        time.Duration // when the next supervise may be told to follow
+	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
 	ending bool // everything is being brought down
 	lost   bool // because the scan directory was removed

@@ -20,6 +20,9 @@ const (
 	// upgradeEnv is the variable in which svscan leaves descriptors to its new binary: those of the
 	// lock, of the events FIFO, and of its legacy.
 	upgradeEnv = "SVSCAN_UPGRADE"
+	// upgradePace is between two supervises that are told to follow: all at once would be in each other's
+	// way, and leave services without a supervise for longer.
+	upgradePace = 6 * time.Millisecond
 	// trialTime is how long the new binary may take to say its version.
 	trialTime = 5 * time.Second
 )
@@ -169,6 +172,11 @@ func (s *scanner) upgrade() error {
 
 // sendUpgrade has a supervise replace itself too, and the hub start anew.
 func (s *scanner) sendUpgrade(p *post) {
+	if now := s.clock(); now < s.upgradeNext {
+		p.tellAt = s.upgradeNext
+		return
+	}
+	s.upgradeNext = s.clock() + upgradePace
 	bytes := []byte{byte(control.Upgrade)}
 	if p == s.hubPost() {
 		bytes = append(bytes, byte(control.Restart))

@@ -131,6 +131,7 @@ func (t *torture) fillDisk(d draw) string {
 	}
 	t.count.fills++
 	t.full = rig.Now() + d.wait
+	t.ears.diskFilled()
 	t.after(d.wait, func() { t.freeDisk() })
 	return said(fmt.Sprintf("fill the disk for %v", d.wait), f.Close())
 }

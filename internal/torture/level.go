@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"vigil/internal/rig"
@@ -19,6 +20,7 @@ type figures map[string]figure
 // many is not seen in the sum.
 type figure struct {
 	processes, descriptors int
+	pidfds                 int    // which are not among the descriptors
 	memory                 uint64 // private, in bytes
 }
 
@@ -51,6 +53,10 @@ func (t *torture) level(ctx context.Context) error {
 		if f.descriptors > base.descriptors+moreDescriptors {
 			return fmt.Errorf("a %s has %d descriptors, and at the first calm the most was %d", name, f.descriptors, base.descriptors)
 		}
+		// An svscan has one for each supervise that it did not start itself.
+		if most := now["supervise"].processes + moreDescriptors; f.pidfds > most {
+			return fmt.Errorf("a %s has %d pidfds, and there are %d supervises", name, f.pidfds, now["supervise"].processes)
+		}
 		if f.memory > timesMemory*base.memory+moreMemory {
 			return fmt.Errorf("a %s has %d kB of memory for itself, and at the first calm the most was %d kB", name, f.memory>>10, base.memory>>10)
 		}
@@ -66,15 +72,30 @@ func measure() (figures, error) {
 	}
 	found := figures{}
 	for _, p := range rig.Named(all, "svscan", "supervise", svdir.Hub) {
-		fds, errFds := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID))
+		fds, pidfds, errFds := countDescriptors(p.PID)
 		memory, errMemory := rig.Private(p.PID)
 		if errFds != nil || errMemory != nil {
 			continue
 		}
 		f := found[p.Name]
-		found[p.Name] = figure{f.processes + 1, max(f.descriptors, len(fds)), max(f.memory, memory)}
+		found[p.Name] = figure{f.processes + 1, max(f.descriptors, fds), max(f.pidfds, pidfds), max(f.memory, memory)}
 	}
 	return found, nil
+}
+
+// countDescriptors counts those of a process that are pidfds apart from the others.
+func countDescriptors(pid int) (others, pidfds int, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	fds, err := os.ReadDir(dir)
+	for _, fd := range fds {
+		// One that is closed meanwhile counts as another.
+		if target, _ := os.Readlink(filepath.Join(dir, fd.Name())); target == "anon_inode:[pidfd]" {
+			pidfds++
+		} else {
+			others++
+		}
+	}
+	return others, pidfds, err
 }
 
 // zombieTime is longer than anybody may take to wait for a dead child.

@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"vigil/internal/event"
+	"vigil/internal/rig"
 	"vigil/internal/subscribe"
 	"vigil/internal/svdir"
 )
@@ -36,6 +38,7 @@ type listener struct {
 	acked  map[string]int    // commands of ours, by the reason that goes with each: in which epoch
 	gone   map[string]bool   // sources that svscan called removed, or of which something is missing
 	reused map[string]bool   // names that another service has had
+	filled time.Duration     // when the disk was filled last
 	seq    uint64
 	events int
 	gaps   int    // records
@@ -153,6 +156,16 @@ func mayDie(e event.Exit) bool {
 	return e.Unknown || e.Signal == "KILL" || e.Signal == "TERM" || e.Signal == "HUP" || e.Signal == "" && e.Code == noRoomStatus
 }
 
+// fullExcuse is how long after the disk was filled a supervise may have had no room to keep its count.
+const fullExcuse = 10 * time.Second
+
+// diskFilled notes that the disk is full from now on.
+func (l *listener) diskFilled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.filled = rig.Now()
+}
+
 // takeN checks that each source's count goes on without a hole and without a record that comes twice.
 func (l *listener) takeN(r *event.Record, line string) {
 	from := source(r)
@@ -160,6 +173,7 @@ func (l *listener) takeN(r *event.Record, line string) {
 	switch {
 	case !known, r.N == last+1, l.gone[from]:
 	case r.N == 1 && l.reused[from]: // svscan did not live to tell that the one before was removed
+	case r.N == 1 && l.filled != 0 && rig.Now() < l.filled+fullExcuse: // its count was never on the disk
 	case r.N <= last:
 		l.fail("%s: n %d comes after %d: %s", from, r.N, last, line)
 	default:

@@ -1,0 +1,152 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
+	"vigil/internal/rig"
+	"vigil/internal/svdir"
+)
+
+// poll is between two looks at files for a change that is measured.
+const poll = time.Millisecond
+
+// record is what the supervise of a service has put on disk.
+func (s *suite) record(name string) (event.Record, error) {
+	b, err := os.ReadFile(filepath.Join(s.scan, name, svdir.Supervise, svdir.StateFile))
+	if err != nil {
+		return event.Record{}, err
+	}
+	return event.Decode(b)
+}
+
+// until waits until the records of all services are so, and returns when that was.
+func (s *suite) until(ctx context.Context, names []string, so func(name string, r event.Record) bool) (time.Duration, error) {
+	for end := rig.Now() + patience; ; {
+		var left []string
+		for _, name := range names {
+			if r, err := s.record(name); err != nil || !so(name, r) {
+				left = append(left, name)
+			}
+		}
+		if names = left; len(left) == 0 {
+			return rig.Now(), nil
+		}
+		if rig.Now() > end {
+			return 0, fmt.Errorf("%s: %s and %d more are not so far%s", s.name, left[0], len(left)-1, s.said())
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// supervisors are the pids of the supervises, by service.
+func (s *suite) supervisors(names []string) (map[string]int, error) {
+	pids := map[string]int{}
+	for _, name := range names {
+		r, err := s.record(name)
+		if err != nil {
+			return nil, err
+		}
+		pids[name] = r.Supervise
+	}
+	return pids, nil
+}
+
+// ofOurs measures something that only a suite with events has.
+func ofOurs(do func(context.Context, *suite) (sample, error)) func(context.Context, []*suite) (map[string]sample, error) {
+	return func(ctx context.Context, suites []*suite) (map[string]sample, error) {
+		took := map[string]sample{}
+		for _, s := range suites {
+			if !s.tells {
+				continue
+			}
+			found, err := do(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			took[s.name] = found
+		}
+		return took, nil
+	}
+}
+
+// adoptions measures the SIGKILL of a supervise until its service is supervised again.
+func (b *bench) adoptions(ctx context.Context, s *suite) (took sample, err error) {
+	names := s.names()
+	for i := range b.tries {
+		name := names[i%len(names)]
+		r, err := s.record(name)
+		if err != nil {
+			return nil, err
+		}
+		killed := rig.Now()
+		if err := unix.Kill(r.Supervise, unix.SIGKILL); err != nil {
+			return nil, err
+		}
+		at, err := s.until(ctx, []string{name}, func(_ string, now event.Record) bool { return now.Supervise != r.Supervise })
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, float64(at-killed))
+	}
+	return took, nil
+}
+
+// upgrade measures USR2 to the scanner until every supervise has followed.
+func (b *bench) upgrade(ctx context.Context, s *suite) (sample, error) {
+	if err := sleep(ctx, lifetime); err != nil { // what has just started would write over the event
+		return nil, err
+	}
+	began := rig.Now()
+	if err := s.root.Signal(unix.SIGUSR2); err != nil {
+		return nil, err
+	}
+	at, err := s.until(ctx, s.names(), func(_ string, r event.Record) bool { return r.Why == "upgrade" })
+	return sample{float64(at - began)}, err
+}
+
+// recovery measures the start of the scanner, after everything but the services was killed, until all
+// are supervised again.
+func (b *bench) recovery(ctx context.Context, s *suite) (sample, error) {
+	names := s.names()
+	before, err := s.supervisors(names)
+	if err != nil {
+		return nil, err
+	}
+	all, err := rig.Tree(s.root.Pid)
+	if err != nil {
+		return nil, err
+	}
+	ours := rig.Named(all, slices.Concat(s.scanners(), s.supervises(), s.hubs())...)
+	for _, p := range ours { // the scanner is the first
+		if err := unix.Kill(p.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, err
+		}
+	}
+	for end := rig.Now() + patience; reap(ours) > 0; {
+		if rig.Now() > end {
+			return nil, fmt.Errorf("%s: what was killed is still there", s.name)
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+	began := rig.Now()
+	if err := s.launch(); err != nil {
+		return nil, err
+	}
+	at, err := s.until(ctx, names, func(name string, r event.Record) bool { return r.Supervise != before[name] })
+	return sample{float64(at - began)}, err
+}
