@@ -99,6 +99,9 @@ func Do(ctx context.Context, dir string, r Request) error {
 	if w == nil {
 		return nil
 	}
+	if len(r.Commands) == 0 && w.hasFailed() {
+		return &Error{StepWait, ErrFailed} // it was told before there was anybody to hear it
+	}
 	if err := w.wait(ctx, pipe); err != nil {
 		return &Error{StepWait, err}
 	}

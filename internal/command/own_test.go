@@ -45,6 +45,11 @@ func TestOfThisSuite(t *testing.T) {
 	if !errors.Is(err, ErrFailed) || errors.Is(err, ErrExited) {
 		t.Errorf("got %v", err)
 	}
+	err = Do(t.Context(), dir, Request{Wait: WaitUp, Timeout: time.Minute})
+	if !errors.Is(err, ErrFailed) {
+		t.Errorf("of one that has failed before: got %v", err)
+	}
+	do(t, dir, "", WaitReallyDown)
 }
 
 // A supervise that is killed while somebody waits: its successor adopts the service, and the wait

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
@@ -86,6 +87,19 @@ func (w *waiter) look() error {
 		w.p.see(r, layout)
 	}
 	return err
+}
+
+// hasFailed reports that the service has failed for good, and what is waited for is not there.
+func (w *waiter) hasFailed() bool {
+	if w.p.met() || w.p.wait == WaitDown || w.p.wait == WaitReallyDown {
+		return false
+	}
+	b, err := status.ReadFile(w.fd, svdir.Supervise+"/"+svdir.StateFile, svdir.MaxState)
+	if err != nil {
+		return false // another suite's, or not for us to see
+	}
+	r, err := event.Decode(b)
+	return err == nil && r.State == event.PhaseFailed
 }
 
 // close ends the subscription. A FIFO that stays behind is removed by supervise's next event.
