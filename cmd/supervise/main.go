@@ -17,7 +17,7 @@ import (
 	"vigil/internal/supervise"
 )
 
-const usage = `supervise [-R] [-e FIFO] DIR
+const usage = `supervise [-R] [-l] [-e FIFO] DIR
        supervise -t DIR`
 
 const help = `usage: ` + usage + `
@@ -25,6 +25,7 @@ const help = `usage: ` + usage + `
 Starts the program DIR/run, restarts it when it dies, and takes commands for it.
 
   -R          x and o are runit's: x stops the service first, o wants it down
+  -l          DIR is the log of the service above it, also where that is gone
   -e FIFO     write events to this FIFO
   -t          say whether this binary could take over DIR from the supervise that has it
   -h, --help  print this text
@@ -52,6 +53,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		case arg == "-R":
 			c.Runit = true
+			continue
+		case arg == "-l":
+			c.Logger = true
 			continue
 		case arg == "-t":
 			test = true

@@ -33,7 +33,7 @@ func (t *step) began(b Began) {
 	}
 	t.Leftover = b.Left
 	switch {
-	case t.Role == Finish && !t.Released && (neverRan(b.Exit) || b.Exit.Unknown), t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
+	case t.Role == Finish && !t.Released && neverRan(b.Exit), t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
 		t.forget()
 		t.finish() // it never ran
 	case t.Role != NoRole:

@@ -138,7 +138,7 @@ func (t *step) leaveIfDown() {
 }
 
 func (t *step) hungUp() {
-	if t.Logger {
+	if t.Logger && t.EOFAt == 0 { // a second one gives no more time
 		t.EOFAt = t.after(t.set.TimeoutFinish)
 	}
 	t.tell(event.Record{Event: event.Command, Command: control.Exit.String(), Why: "shutdown"})

@@ -44,6 +44,9 @@ func (t *step) staged(s Staged) {
 	case Script:
 		t.ScriptPID = s.PID
 		t.ScriptAt = t.after(t.set.TimeoutFinish)
+		if t.Job.Before == control.Upgrade {
+			t.ScriptAt = t.after(tryTime)
+		}
 	case NoRole:
 	}
 	t.do(Release{PID: s.PID})
@@ -84,6 +87,9 @@ func (t *step) notRun(n NotRun) {
 	case NoRole:
 	}
 }
+
+// tryTime is how long a new binary of supervise may take to say that it can take over.
+const tryTime = 5 * time.Second
 
 // forget clears what belongs to a process that is over.
 func (t *step) forget() {

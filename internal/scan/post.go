@@ -89,6 +89,9 @@ func (s *scanner) spawn(p *post) {
 	if s.Runit {
 		argv = append(argv, "-R")
 	}
+	if p.logger {
+		argv = append(argv, "-l")
+	}
 	argv = append(argv, "-e", eventsFIFO)
 	if strings.HasPrefix(p.dir(), "-") {
 		argv = append(argv, "--")

@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Dir    string // the service directory
 	Runit  bool   // x and o are runit's
+	Logger bool   // it is the log of the service above, also if that cannot be seen any more
 	Events string // path of the events FIFO; empty: no events
 	Stderr io.Writer
 }
@@ -113,7 +114,7 @@ func open(c Config) (*service, error) {
 	}
 	s.messages = newMessages()
 	s.setName()
-	s.state.Runit, s.state.Logger = c.Runit, isLogger(s.path)
+	s.state.Runit, s.state.Logger = c.Runit, c.Logger || isLogger(s.path)
 	if s.own < 0 {
 		if s.own, err = openOwn(s.dir); err != nil {
 			return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
