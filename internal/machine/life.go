@@ -331,6 +331,7 @@ func (t *step) ticked() {
 		t.start()
 	}
 	if t.due(&t.ReadyAt) {
+		t.Released = true // one that was adopted as a stage is its program by now, or is about to end
 		t.Ready, t.ReadySince = true, t.at.Wall
 		t.tell(event.Record{Event: event.Ready})
 		t.do(Notify{"U"})

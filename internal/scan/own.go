@@ -87,11 +87,13 @@ func (o *own) takeLock(dir int) (err error) {
 	}
 	var holder svdir.Holder
 	o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
-	if errors.Is(err, svdir.ErrLocked) {
+	for end := time.Now().Add(dyingTime); errors.Is(err, svdir.ErrLocked); {
 		holder, _ = svdir.ReadLock(dir, svdir.Lock) // without it the pid is 0
-		if endsNow(holder) {
-			o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
+		if !endsNow(holder) || time.Now().After(end) {
+			break
 		}
+		time.Sleep(lockPause)
+		o.lock, err = svdir.TakeLock(dir, svdir.Lock, o.self)
 	}
 	if errors.Is(err, svdir.ErrLocked) {
 		return HeldError{holder.PID}
@@ -102,8 +104,13 @@ func (o *own) takeLock(dir int) (err error) {
 	return nil
 }
 
-// dyingTime is how long a process may take to die that was killed a moment ago.
-const dyingTime = 200 * time.Millisecond
+const (
+	// dyingTime is how long a process may take to die that was killed a moment ago.
+	dyingTime = 500 * time.Millisecond
+	// lockPause is between two attempts to take the lock of one that is dead: a child that it had
+	// just forked has the lock until it executes its program.
+	lockPause = 5 * time.Millisecond
+)
 
 // endsNow reports that the holder of a lock has ended or does so in a moment: who restarts a killed
 // svscan may be quicker than the kernel.
