@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -131,12 +132,16 @@ func (s *scanner) endTrial() {
 
 // tried replaces this process by the new binary if that has shown that it starts.
 func (s *scanner) tried(exit event.Exit) {
+	for len(s.signals) > 0 {
+		s.signal(<-s.signals) // the new binary would never hear of it
+	}
 	s.trial = 0
 	switch {
 	case !exit.OK():
 		s.print.Print("warning: unable to upgrade: " + s.binary + " --version " + died(exit) + "; the old one goes on")
 	case s.ending:
 		s.print.Warn("upgrade to", s.binary, errEnding)
+	case s.quit:
 	default:
 		s.print.Warn("upgrade to", s.binary, s.upgrade())
 	}
@@ -164,6 +169,9 @@ func (s *scanner) upgrade() error {
 	if _, err := f.Write(l.encode()); err != nil {
 		return err
 	}
+	// They would end the new binary until it listens, and it looks at everything anyway.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
+	defer s.listen()
 	return process.Replace(s.binary, os.Args, upgradeEnv, s.own.lock, s.own.fifo, file)
 }
 
