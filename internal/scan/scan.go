@@ -156,6 +156,7 @@ func (s *scanner) open() error {
 	s.openWatch()
 	s.openRoster()
 	s.startHub()
+	s.reap() // what died before we listened
 	return nil
 }
 
