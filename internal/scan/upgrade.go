@@ -132,16 +132,12 @@ func (s *scanner) endTrial() {
 
 // tried replaces this process by the new binary if that has shown that it starts.
 func (s *scanner) tried(exit event.Exit) {
-	for len(s.signals) > 0 {
-		s.signal(<-s.signals) // the new binary would never hear of it
-	}
 	s.trial = 0
 	switch {
 	case !exit.OK():
 		s.print.Print("warning: unable to upgrade: " + s.binary + " --version " + died(exit) + "; the old one goes on")
 	case s.ending:
 		s.print.Warn("upgrade to", s.binary, errEnding)
-	case s.quit:
 	default:
 		s.print.Warn("upgrade to", s.binary, s.upgrade())
 	}
@@ -149,6 +145,11 @@ func (s *scanner) tried(exit event.Exit) {
 
 // upgrade comes back only if it fails.
 func (s *scanner) upgrade() error {
+	s.deafen()
+	defer s.listen()
+	if s.ending || s.quit {
+		return errEnding
+	}
 	l := legacy{path: s.path, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue}
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
@@ -169,10 +170,19 @@ func (s *scanner) upgrade() error {
 	if _, err := f.Write(l.encode()); err != nil {
 		return err
 	}
-	// They would end the new binary until it listens, and it looks at everything anyway.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
-	defer s.listen()
 	return process.Replace(s.binary, os.Args, upgradeEnv, s.own.lock, s.own.fifo, file)
+}
+
+// deafen does what the signals that have come ask for: the new binary would not hear of them. Until it
+// listens, a HUP or USR2 is ignored, because it would end it; a TERM ends svscan, which is not missed.
+func (s *scanner) deafen() {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
+	signal.Stop(s.signals)
+	for len(s.signals) > 0 {
+		if sig := <-s.signals; sig != syscall.SIGUSR2 {
+			s.signal(sig)
+		}
+	}
 }
 
 // sendUpgrade has a supervise replace itself too, and the hub start anew.
@@ -200,7 +210,7 @@ func (s *scanner) hubPost() *post {
 }
 
 // errEnding says why there is no upgrade.
-var errEnding = errors.New("everything is being brought down")
+var errEnding = errors.New("svscan was told to end")
 
 // kept reports that the svscan before an upgrade had the service, and whether its supervise is to
 // stay away.
