@@ -229,4 +229,7 @@ func (s *scanner) resume(r rostered) {
 	}
 	s.watchOver(p, h)
 	p.restart.Started = s.clock() - handlerTime // it has its signal handlers
+	if v.pin < 0 {
+		p.tellBy = s.clock() // what has its name now cannot tell
+	}
 }

@@ -84,7 +84,7 @@ func Run(c Config) error {
 	}
 	s.print = cli.NewPrinter("svscan", s.stderr)
 	defer s.stderr.Close()
-	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR2)
+	s.listen()
 	signal.Notify(s.child, syscall.SIGCHLD)
 	// Nobody reads the last one: a standard error without a reader must not end us, and an ignored
 	// SIGPIPE would be inherited.
@@ -157,6 +157,7 @@ func (s *scanner) open() error {
 	s.openWatch()
 	s.openRoster()
 	s.startHub()
+	s.reap() // what died before we listened
 	return nil
 }
 
@@ -255,6 +256,11 @@ func (s *scanner) wait(timer <-chan time.Time) {
 			return
 		}
 	}
+}
+
+// listen has the signals that ask for something told.
+func (s *scanner) listen() {
+	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR2)
 }
 
 // signal does what a signal asks for.

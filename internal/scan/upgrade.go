@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -147,6 +148,11 @@ func (s *scanner) tried(exit event.Exit) {
 
 // upgrade comes back only if it fails.
 func (s *scanner) upgrade() error {
+	s.deafen()
+	defer s.listen()
+	if s.ending || s.quit {
+		return errEnding
+	}
 	l := legacy{path: s.path, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue}
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
@@ -168,6 +174,18 @@ func (s *scanner) upgrade() error {
 		return err
 	}
 	return process.Replace(s.binary, os.Args, upgradeEnv, s.own.lock, s.own.fifo, file)
+}
+
+// deafen does what the signals that have come ask for: the new binary would not hear of them. Until it
+// listens, a HUP or USR2 is ignored, because it would end it; a TERM ends svscan, which is not missed.
+func (s *scanner) deafen() {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
+	signal.Stop(s.signals)
+	for len(s.signals) > 0 {
+		if sig := <-s.signals; sig != syscall.SIGUSR2 {
+			s.signal(sig)
+		}
+	}
 }
 
 // sendUpgrade has a supervise replace itself too, and the hub start anew.
@@ -200,7 +218,7 @@ func (s *scanner) hubPost() *post {
 }
 
 // errEnding says why there is no upgrade.
-var errEnding = errors.New("everything is being brought down")
+var errEnding = errors.New("svscan was told to end")
 
 // kept reports that the svscan before an upgrade had the service, and whether its supervise is to
 // stay away.

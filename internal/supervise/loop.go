@@ -43,7 +43,7 @@ func Run(ctx context.Context, c Config) error {
 	// A channel each: a flood of one signal must not push out another.
 	children, told, pipes := make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	listen(told)
 	signal.Notify(pipes, syscall.SIGPIPE) // dropped; ignored ones would be inherited
 	s, err := open(c)
 	if err != nil {
@@ -83,7 +83,7 @@ func Run(ctx context.Context, c Config) error {
 			s.signaled(sig)
 		}
 		if s.upgrading && !s.done && s.isQuiet() {
-			s.upgrade()
+			s.upgrade(told)
 		}
 	}
 	s.settleEvents()
@@ -93,6 +93,11 @@ func Run(ctx context.Context, c Config) error {
 
 func (s *service) reap() {
 	process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
+}
+
+// listen has the signals to supervise told.
+func listen(told chan<- os.Signal) {
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
 }
 
 // drainTold takes the signals to supervise that have come: what they say counts before a command

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 
@@ -70,7 +71,12 @@ func (s *service) isQuiet() bool {
 
 // upgrade replaces this process by the binary that is at its path now. It comes back only if that
 // fails; else the new one finds the record of the service, and adopts it.
-func (s *service) upgrade() {
+func (s *service) upgrade(told chan os.Signal) {
+	signal.Stop(told) // from here on they end supervise, which is not missed, as one that is forgotten would be
+	defer listen(told)
+	if s.drainTold(told); s.done || !s.isQuiet() {
+		return
+	}
 	s.upgrading = false
 	held := s.keepEvents()
 	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
