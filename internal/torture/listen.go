@@ -156,8 +156,9 @@ func mayDie(e event.Exit) bool {
 	return e.Unknown || e.Signal == "KILL" || e.Signal == "TERM" || e.Signal == "HUP" || e.Signal == "" && e.Code == noRoomStatus
 }
 
-// fullExcuse is how long after the disk was filled a supervise may have had no room to keep its count.
-const fullExcuse = 10 * time.Second
+// fullExcuse is how long after the disk was filled it may be heard that a supervise had no room to keep its
+// count: the hub may be stopped meanwhile.
+const fullExcuse = time.Minute
 
 // diskFilled notes that the disk is full from now on.
 func (l *listener) diskFilled() {
