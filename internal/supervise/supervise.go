@@ -223,7 +223,12 @@ func (s *service) takeLock() (err error) {
 	if s.lock >= 0 {
 		return nil
 	}
-	s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
+	for end := now().Mono + lockTime; ; time.Sleep(lockPause) {
+		s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
+		if !errors.Is(err, svdir.ErrLocked) || now().Mono > end || !s.isHolderGone() {
+			break
+		}
+	}
 	if errors.Is(err, svdir.ErrLocked) {
 		// Daemontools' words.
 		return &LockedError{cli.Failure{Doing: "acquire " + s.Dir + "/supervise/lock", Err: unix.EAGAIN}}
@@ -232,6 +237,28 @@ func (s *service) takeLock() (err error) {
 		return &cli.Failure{Doing: "acquire " + s.Dir + "/supervise/lock", Err: err}
 	}
 	return nil
+}
+
+// A child that a supervise has just forked has its lock until it executes its program, also if the
+// supervise is killed meanwhile: for at most so long the lock of a dead one is waited for.
+const (
+	lockTime  = 500 * time.Millisecond
+	lockPause = 2 * time.Millisecond
+)
+
+// isHolderGone reports that the supervise that the lock tells of has ended.
+func (s *service) isHolderGone() bool {
+	holder, err := svdir.ReadLock(s.own, svdir.Lock)
+	if err != nil {
+		return false
+	}
+	h, err := process.OpenHolder(holder)
+	if err != nil {
+		return errors.Is(err, process.ErrGone)
+	}
+	_, ended := h.Ended()
+	_ = h.Close() // it was only to be asked
+	return ended
 }
 
 // A LockedError says that the service has a supervise already.
