@@ -337,14 +337,34 @@ func (s *script) end(t testing.TB) {
 		for _, k := range s.keepers {
 			for _, p := range descendants(k.pid) {
 				t.Errorf("left behind by %s: process %d (%s)", k.name, p.pid, p.command)
+				_ = syscall.Kill(p.pid, syscall.SIGABRT) // what hangs says where
 			}
 		}
+		s.logErrors(t)
 	}
 	for _, k := range s.keepers {
 		_ = k.hold.Close() // the keeper may be gone
 		<-k.gone
 	}
 	reportRaces(t, s.work)
+}
+
+// logErrors shows what the programs of the script wrote to their standard errors.
+func (s *script) logErrors(t testing.TB) {
+	t.Helper()
+	poll(func() bool {
+		for _, k := range s.keepers {
+			if len(descendants(k.pid)) > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	logs, _ := filepath.Glob(filepath.Join(s.work, "*.err")) // the pattern is right
+	for _, log := range logs {
+		content, err := os.ReadFile(log)
+		t.Logf("%s, %v:\n%s", filepath.Base(log), err, content)
+	}
 }
 
 // stopServices tells every supervise of the script to exit and to kill its service, and reports

@@ -32,9 +32,6 @@ func (s *scanner) touch(e fsnotify.Event) {
 
 // watchFailed looks at everything, because the kernel has dropped events.
 func (s *scanner) watchFailed(err error) {
-	if err == nil {
-		return
-	}
 	s.sayOnce("changes came faster than the kernel could tell: " + cli.Cause(err) + "; looking at everything")
 	s.whole = true
 	for _, v := range s.services {

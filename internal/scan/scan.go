@@ -236,7 +236,7 @@ func (s *scanner) wait(timer <-chan time.Time) {
 	case <-timer:
 	case e := <-s.watch.events():
 		s.touch(e)
-	case err := <-s.watch.errors():
+	case err := <-s.watch.errs:
 		s.watchFailed(err)
 	case sig := <-s.signals:
 		s.signal(sig)

@@ -25,6 +25,7 @@ const (
 // A watch is what the kernel tells of changes. Where it cannot tell, blind says why.
 type watch struct {
 	w     *fsnotify.Watcher // nil if there is none
+	errs  chan error        // the last of its errors
 	blind string
 	short bool // there were not enough watches for all that grows
 }
@@ -39,10 +40,23 @@ func openWatch() *watch {
 		_ = w.Close() // the first error is the one to tell
 		return &watch{blind: "unable to watch: " + cli.Cause(err)}
 	}
+	opened := &watch{w: w, errs: make(chan error, 1)}
 	if kind := remoteKind("."); kind != "" {
-		return &watch{w: w, blind: "others may change a file system of type " + kind + " unseen"}
+		opened.blind = "others may change a file system of type " + kind + " unseen"
 	}
-	return &watch{w: w}
+	go opened.takeErrors()
+	return opened
+}
+
+// takeErrors takes fsnotify's errors as they come: it may hold a lock while it tells one, which add
+// and remove wait for. Each of them has everything looked at, so that one at a time is enough.
+func (w *watch) takeErrors() {
+	for err := range w.w.Errors {
+		select {
+		case w.errs <- err:
+		default:
+		}
+	}
 }
 
 func (w *watch) close() {
@@ -92,13 +106,6 @@ func (w *watch) events() <-chan fsnotify.Event {
 		return nil
 	}
 	return w.w.Events
-}
-
-func (w *watch) errors() <-chan error {
-	if w.w == nil {
-		return nil
-	}
-	return w.w.Errors
 }
 
 // touched returns the entry of the scan directory that an event is about, and whether the entries
