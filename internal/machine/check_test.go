@@ -26,7 +26,7 @@ func (w *world) check() {
 			w.fail("is down, and has something to do")
 		}
 	case event.PhaseFailed, event.PhaseBackoff, event.PhaseWaiting:
-		if s.Role != NoRole || (s.Want == WantDown) != (s.Phase == event.PhaseFailed) || w.owed.leaving {
+		if s.Role != NoRole || (s.Want == WantDown) != w.heldForGood() || w.owed.leaving {
 			w.fail("is %s, and that is not so", s.Phase)
 		}
 	case event.PhaseFinishing:
@@ -48,23 +48,29 @@ func (w *world) check() {
 	w.checkTimers()
 }
 
+// heldForGood reports that only the operator can have the service started again.
+func (w *world) heldForGood() bool { return w.state.Phase == event.PhaseFailed && w.state.NextAt == 0 }
+
 // checkTimers holds that there is a time for everything that waits for one, and for nothing else.
 func (w *world) checkTimers() {
 	s, limit := w.state, w.set.TimeoutFinish != 0
 	hungUp := w.owed.eof && s.Role == Run && s.Phase != event.PhaseStopping && limit
+	triesAgain := s.Phase == event.PhaseFailed && s.Want != WantDown
+	ages := s.Phase == event.PhaseUp && w.set.MaxAge.Age != 0
 	for _, timer := range []struct {
 		name string
 		at   time.Duration
 		must bool
 		may  bool
 	}{
-		{"next", s.NextAt, s.Phase == event.PhaseBackoff, s.Phase == event.PhaseBackoff},
+		{"next", s.NextAt, s.Phase == event.PhaseBackoff || triesAgain, s.Phase == event.PhaseBackoff || triesAgain},
 		{"ready", s.ReadyAt, s.Phase == event.PhaseUp && !s.Ready, s.Phase == event.PhaseUp},
 		{"stage", s.StageAt, len(s.Stages) > 0, len(s.Stages) > 0},
 		{"kill", s.KillAt, s.Phase == event.PhaseStopping && w.set.TimeoutKill != 0 && !w.main.killed, s.Role == Run},
 		{"finish", s.FinishAt, s.Role == Finish && limit && !w.main.killed, s.Role == Finish},
 		{"script", s.ScriptAt, s.ScriptPID != 0 && limit && !w.script.killed, s.ScriptPID != 0},
 		{"clear", s.ClearAt, s.Clearing, s.Clearing},
+		{"age", s.AgeAt, ages, ages},
 		{"end of file", s.EOFAt, hungUp, w.owed.eof && s.Leaving},
 	} {
 		if timer.must && timer.at == 0 {

@@ -3,7 +3,6 @@ package machine
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"vigil/internal/control"
@@ -17,7 +16,7 @@ func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
 	}
-	if t.NextAt = 0; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
+	if t.NextAt, t.Ready = 0, false; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
 		t.Phase = event.PhaseWaiting
 		t.tell(event.Record{Event: event.Waiting, PIDs: t.Leftover.PIDs, Why: settings.Leftover})
 		return
@@ -78,8 +77,8 @@ func (t *step) notRun(n NotRun) {
 		t.Phase = event.PhaseDown
 		t.settle(false)
 	case Run:
-		t.Deaths++
-		t.Lived, t.Asked = 0, false // what was asked for is done; a start that fails at once must wait
+		t.Exit, t.Lived, t.Asked = event.Exit{Ended: true, Code: exitNoExec}, 0, false // what was asked for is done
+		t.countDeath()
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
@@ -141,14 +140,7 @@ func (t *step) runDied(d Died) {
 	t.Exit = d.Exit
 	t.Lived = max(0, t.at.Mono-t.StartedAt)
 	t.Why = t.reason()
-	counts := !t.Asked || strings.HasPrefix(t.Why, "rule:")
-	switch {
-	case !counts:
-	case t.Lived >= readyAfter:
-		t.Deaths = 1
-	default:
-		t.Deaths++
-	}
+	t.countDeath()
 	t.forget()
 	t.Since, t.Leftover = t.at.Wall, d.Leftover
 	t.do(Tally{d.Exit})
@@ -164,7 +156,7 @@ func (t *step) runDied(d Died) {
 		return
 	}
 	t.Phase = event.PhaseDown
-	if wait := t.wait(); wait > 0 && t.Want == WantUp && !t.Leaving {
+	if wait := t.wait(); wait > 0 && t.startsAgain() {
 		t.Phase, exited.Next = event.PhaseBackoff, wait
 	}
 	t.tell(exited)
@@ -252,14 +244,6 @@ func (t *step) finishArgs() []string {
 	return []string{strconv.Itoa(code), strconv.Itoa(signal), t.Name, strconv.Itoa(t.RunPID)}
 }
 
-// wait returns how long the next start must wait: not before the last start plus the delay.
-func (t *step) wait() (wait time.Duration) {
-	if t.Asked || t.Lived >= t.Delay {
-		return 0
-	}
-	return max(0, t.StartedAt+t.Delay-t.at.Mono)
-}
-
 // settle goes on after the death of run and the end of finish.
 func (t *step) settle(forGood bool) { t.settleAfter("", forGood) }
 
@@ -271,53 +255,25 @@ func (t *step) settleAfter(before string, forGood bool) {
 		}
 		return
 	}
-	notify := before + "D"
 	switch {
 	case t.Leaving:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
-		t.do(Notify{notify})
+		t.do(Notify{before + "D"})
 		t.leave()
-		return
 	case forGood:
-		t.Phase, t.Want = event.PhaseFailed, WantDown
-		t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths})
-		notify = before + "OD"
+		t.fail(before, svdir.Finish)
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
+		t.do(Notify{before + "D"})
+	case !t.restarts():
+		t.over(before)
+	case t.flaps():
+		t.flapped(before)
 	default:
-		t.again(notify)
-		return
+		t.again(before + "D")
 	}
-	t.do(Notify{notify})
-}
-
-// again starts run again, now or after the back-off. A start at once begins with its stage, so that
-// this comes into being while the death is put on disk and told.
-func (t *step) again(notify string) {
-	wait := t.wait()
-	short := t.Lived < t.Delay && !t.Asked
-	switch {
-	case short:
-		t.Delay = min(t.Delay*delayFactor, maxDelay)
-	case !t.Asked:
-		t.Delay = minDelay
-	}
-	if wait == 0 {
-		past := append(t.actions, Notify{notify})
-		t.actions = nil
-		t.start()
-		if t.Phase == event.PhaseStarting {
-			t.actions = append(t.actions, past...)
-		} else {
-			t.actions = append(past, t.actions...)
-		}
-		return
-	}
-	t.Phase, t.NextAt = event.PhaseBackoff, t.after(wait)
-	t.tell(event.Record{Event: event.Backoff, Exit: t.Exit, Next: wait, Deaths: t.Deaths})
-	t.do(Notify{notify})
 }
 
 // leave ends supervise. A service that runs goes on running.
@@ -352,6 +308,9 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ClearAt) {
 		t.do(Look{})
+	}
+	if t.due(&t.AgeAt) && t.Role == Run {
+		t.restartFor(whyAge)
 	}
 	if t.due(&t.EOFAt) && t.Role == Run {
 		t.Want = WantDown

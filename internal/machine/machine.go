@@ -64,13 +64,6 @@ type Instant struct {
 	Wall time.Time
 }
 
-// Limits of the default back-off: the delay from one start to the next, in a crash loop.
-const (
-	minDelay    = time.Second
-	maxDelay    = 30 * time.Second
-	delayFactor = 2
-)
-
 // readyAfter is the life after which a service that cannot tell counts as ready.
 const readyAfter = time.Second
 
@@ -116,7 +109,9 @@ type State struct {
 	Since      time.Time // last start, or last time it went down
 	ReadySince time.Time
 	StartedAt  time.Duration
-	Delay      time.Duration
+	Delay      time.Duration    // of the back-off; what is below its least means that
+	Flaps      []time.Duration  // when run died, the last deaths that count
+	Retries    int              // of a service that was held because it was flapping
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
 	Leftover   Leftover
 	Clearing   bool // finish is over, and what is left of the process group is being killed
@@ -134,6 +129,7 @@ type State struct {
 	FinishAt time.Duration // KILL to finish
 	ScriptAt time.Duration // KILL to the script
 	ClearAt  time.Duration // look again whether the process group is empty
+	AgeAt    time.Duration // run is too old
 	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
 }
 
@@ -312,6 +308,7 @@ func (s State) Step(in Input) (State, []Action) {
 	case Ticked:
 		t.ticked()
 	}
+	t.watchAge()
 	t.signalFirst()
 	t.number()
 	return t.State, t.actions
@@ -351,7 +348,7 @@ func (t *step) number() {
 // Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
 func (s State) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt} {
+	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d
 		}

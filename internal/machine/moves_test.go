@@ -16,9 +16,9 @@ const long = time.Hour
 // do does one move.
 func (w *world) do(m move) {
 	if m.long {
-		w.state.StartedAt = w.now - long
+		w.state.StartedAt, w.state.Flaps = w.now-long, nil
 		if b, ok := m.what.(Began); ok {
-			b.Prior.StartedAt, b.Prior.Lived = w.now-long, long
+			b.Prior.StartedAt, b.Prior.Lived, b.Prior.Flaps = w.now-long, long, nil
 			m.what = b
 		}
 	}
@@ -33,7 +33,7 @@ func (w *world) do(m move) {
 }
 
 func deadlines(s *State) []*time.Duration {
-	return []*time.Duration{&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt}
+	return []*time.Duration{&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt, &s.AgeAt}
 }
 
 // moves are all that can happen next.
@@ -123,7 +123,11 @@ func (w *world) exits(r Role) []event.Exit {
 	case r == Finish:
 		return []event.Exit{{Ended: true, Unknown: true}, {Ended: true, Code: exitForGood}}
 	}
-	return []event.Exit{{Ended: true, Code: 3}}
+	exits := []event.Exit{{Ended: true, Code: 3}}
+	if w.set.Restart.When != settings.Always {
+		exits = append(exits, event.Exit{Ended: true})
+	}
+	return exits
 }
 
 // begins are the ways in which a new supervise may find what the one before has left.

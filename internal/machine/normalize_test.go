@@ -22,6 +22,7 @@ func (w *world) normalize() {
 		Asked: d.Asked && (d.Program != "" || d.Todo == todoFinish), StartedAt: w.now, DueAt: w.ahead(d.DueAt),
 		Term: d.Term && d.State == event.PhaseStopping, Stages: d.Stages, StageAt: w.ahead(d.StageAt),
 		KillAt: w.ahead(d.KillAt), EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
+		Flaps: w.recent(d.Flaps), Retries: min(d.Retries, w.set.Flap.Retries), Exit: w.verdict(d.Exit),
 	}
 	if d.Start != 0 {
 		d.Start = uint64(d.PID) * 10
@@ -43,17 +44,42 @@ func (w *world) normalize() {
 	}
 	dying := s.Role != NoRole || s.Phase == event.PhaseFinishing
 	s.Asked = s.Asked && dying
-	if s.Lived = min(s.Lived, s.Delay) / minDelay * long; !dying {
+	if s.Lived >= w.set.Backoff.Clamp(s.Delay) && dying {
+		s.Lived = long
+	} else {
 		s.Lived = 0
 	}
-	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, min(s.Delay, minDelay), time.Time{}, time.Time{}
-	s.Exit, s.Why, s.Sent, s.Paused = event.Exit{}, "", "", false
+	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, 0, time.Time{}, time.Time{}
+	s.Flaps, s.Retries = w.recent(s.Flaps), min(s.Retries, w.set.Flap.Retries)
+	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", false
 	s.Term = s.Term && s.Phase == event.PhaseStopping
 	if s.Leftover.PIDs != nil && w.set.Leftover != settings.Keep {
 		s.Leftover.PIDs = []int{stranger}
 	} else {
 		s.Leftover = Leftover{}
 	}
+}
+
+// recent are the deaths that are within the window of flap.
+func (w *world) recent(deaths []time.Duration) []time.Duration {
+	if !w.set.Flap.Hold {
+		return nil // they are told, and no more
+	}
+	var list []time.Duration
+	for _, at := range deaths {
+		if at >= w.now-w.set.Flap.Window {
+			list = append(list, w.now)
+		}
+	}
+	return list
+}
+
+// verdict is an exit as far as it decides whether run is started again.
+func (w *world) verdict(exit event.Exit) event.Exit {
+	if w.set.Restart.When == settings.Always {
+		return event.Exit{}
+	}
+	return event.Exit{Ended: exit.Ended, Code: int(bit(!exit.OK()))}
 }
 
 // rename gives a process the number of what it is. One that is gone has a number that nobody has.
@@ -101,7 +127,8 @@ func (w *world) key() string {
 	}
 	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
 	b = append(b, 0, byte(s.Want), byte(s.Role), byte(s.PID), byte(s.RunPID), byte(len(s.Stages)), byte(len(s.Leftover.PIDs)),
-		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long), byte(s.Delay/minDelay))
+		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long),
+		byte(len(s.Flaps)), byte(len(d.Flaps)), byte(s.Retries), byte(d.Retries), byte(s.Exit.Code), byte(d.Exit.Code), bit(s.Exit.Ended, d.Exit.Ended))
 	for _, c := range []child{w.main, w.script} {
 		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended))
 	}

@@ -117,7 +117,6 @@ func (p *player) input(words []string) {
 func (p *player) world(words []string) {
 	for _, w := range words {
 		key, value, _ := strings.Cut(w, "=")
-		ms, _ := settings.ParseMilliseconds(value)
 		switch key {
 		case "by-hand":
 			p.byHand = true
@@ -125,22 +124,18 @@ func (p *player) world(words []string) {
 			p.set.Finish = true
 		case "reload":
 			p.set.Reload = true
-		case "leftover":
-			p.set.Leftover = map[string]settings.Remains{"wait": settings.Wait, "kill": settings.Kill}[value]
 		case "control":
 			p.set.Control = value
 		case "runit":
 			p.state.Runit = true
 		case "logger":
 			p.state.Logger = true
-		case "timeout-kill":
-			p.set.TimeoutKill = ms
-		case "timeout-finish":
-			p.set.TimeoutFinish = ms
 		case "stages":
-			p.set.DownSignal = []settings.Stage{{Signal: "INT"}, {Delay: 2 * time.Second, Signal: "QUIT", Scope: settings.Group}}
+			p.set.DownSignal = twoStages
 		default:
-			p.t.Fatalf("unknown world %q", w)
+			if err := p.set.Set(key, strings.ReplaceAll(value, "_", " ")); err != nil {
+				p.t.Fatalf("world %q: %v", w, err)
+			}
 		}
 	}
 }

@@ -34,6 +34,11 @@ func TestWalk(t *testing.T) {
 		{"control d", func(w *world) { w.set.Control = "d" }, true},
 		{"control x", func(w *world) { w.set.Control, w.state.Runit = "x", true }, false},
 		{"control k", func(w *world) { w.set.Control = "k" }, true},
+		{"restart failure", func(w *world) { w.set.Restart.When = settings.Failure }, false},
+		{"restart never", func(w *world) { w.set.Restart.When, w.set.Finish = settings.Never, true }, false},
+		{"flap", func(w *world) { w.set.Flap = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true} }, false},
+		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
+		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,6 +51,9 @@ func TestWalk(t *testing.T) {
 		})
 	}
 }
+
+// twice is held at the second death, and once more.
+var twice = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true, RetryIn: time.Minute, Retries: 1}
 
 var twoStages = []settings.Stage{{Signal: "INT"}, {Delay: 2 * time.Second, Signal: "QUIT", Scope: settings.Group}}
 

@@ -94,12 +94,16 @@ func (w *world) turn(what What) {
 		what, w.queue = w.queue[0], w.queue[1:]
 		w.happen(what)
 		var actions []Action
-		before := w.state.Phase
+		before := w.state
 		at := Instant{Mono: w.now, Wall: time.Unix(0, 0).Add(w.now).UTC()}
 		w.state, actions = w.state.Step(Input{At: at, Settings: w.set, What: what})
 		_, commanded := what.(Commanded)
-		if before == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving {
+		tries := before.NextAt != 0 && before.NextAt <= w.now
+		if before.Phase == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving && !tries {
 			w.fail("%T ended the phase failed", what)
+		}
+		if !commanded && w.owed.want == wantsUp && w.state.Want == WantDown && w.mayGiveUp() {
+			w.owed.want = wantsDown
 		}
 		for _, a := range actions {
 			if w.gone {
@@ -112,6 +116,11 @@ func (w *world) turn(what What) {
 	if !w.gone {
 		w.check()
 	}
+}
+
+// mayGiveUp reports that a setting says not to start the service again, though it is wanted up.
+func (w *world) mayGiveUp() bool {
+	return !w.set.Restart.After(w.state.Exit) || w.set.Flap.Hold && w.heldForGood()
 }
 
 // kill offers this moment as one at which supervise is killed.
