@@ -170,7 +170,8 @@ func (t *step) reload() {
 func (t *step) stop(c control.Command) {
 	first := t.Phase != event.PhaseStopping
 	t.Asked, t.Phase = true, event.PhaseStopping
-	t.ReadyAt = 0
+	t.ReadyAt, t.ReadyBy = 0, 0
+	t.endCheck()
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
@@ -237,6 +238,7 @@ func (t *step) jobDone(j Job, handled bool) {
 // upgrade follows a try of the new binary.
 func (t *step) upgrade(possible bool) {
 	if possible {
+		t.endCheck() // nobody would wait for it
 		t.do(Upgrade{})
 		return
 	}

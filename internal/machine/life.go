@@ -16,9 +16,7 @@ func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
 	}
-	if t.NextAt, t.Ready = 0, false; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
-		t.Phase = event.PhaseWaiting
-		t.tell(event.Record{Event: event.Waiting, PIDs: t.Leftover.PIDs, Why: settings.Leftover})
+	if t.NextAt, t.Ready = 0, false; t.waits() {
 		return
 	}
 	t.Phase = event.PhaseStarting
@@ -46,13 +44,15 @@ func (t *step) staged(s Staged) {
 		if t.Job.Before == control.Upgrade {
 			t.ScriptAt = t.after(tryTime)
 		}
+	case Check:
+		t.CheckPID, t.CheckEnd = s.PID, t.after(t.set.CheckTimeout)
 	case NoRole:
 	}
 	t.do(Release{PID: s.PID})
 }
 
 func (t *step) ran(r Ran) {
-	if r.Role == Script || r.Role != t.Role {
+	if r.Role != t.Role || t.Released {
 		return
 	}
 	if t.Released = true; r.Role == Finish {
@@ -61,17 +61,21 @@ func (t *step) ran(r Ran) {
 	}
 	if t.Phase == event.PhaseStarting {
 		t.Phase = event.PhaseUp
-		t.ReadyAt = t.after(readyAfter)
+		t.awaitReady()
 	}
 	t.tell(event.Record{Event: event.Up})
 	t.do(Notify{"u"})
 }
 
 func (t *step) notRun(n NotRun) {
-	t.do(Warn{n.Reason})
+	if n.Role != Check {
+		t.do(Warn{n.Reason})
+	}
 	switch n.Role {
 	case Script:
 		t.scriptDone(false)
+	case Check:
+		t.checked(false)
 	case Finish:
 		t.forget()
 		t.Phase = event.PhaseDown
@@ -96,7 +100,7 @@ func (t *step) forget() {
 	t.Paused, t.Term, t.Ready = false, false, false
 	t.ReadySince = time.Time{}
 	t.Stages = nil
-	t.ReadyAt, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0
+	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
 }
 
 // exitNoExec is how a stage ends that was not released, or whose exec failed.
@@ -113,6 +117,8 @@ func (t *step) died(d Died) {
 	switch {
 	case d.PID == 0:
 		t.helperDied(d)
+	case d.PID == t.CheckPID:
+		t.checked(d.Exit.OK())
 	case d.PID == t.ScriptPID:
 		t.scriptDone(d.Exit.OK())
 	case d.PID != t.PID:
@@ -142,6 +148,7 @@ func (t *step) runDied(d Died) {
 	t.Why = t.reason()
 	t.countDeath()
 	t.forget()
+	t.endCheck()
 	t.Since, t.Leftover = t.at.Wall, d.Leftover
 	t.do(Tally{d.Exit})
 	exited := event.Record{
@@ -177,7 +184,6 @@ func (t *step) helperDied(d Died) {
 	case t.Clearing:
 		t.settle(t.ForGood)
 	case t.Phase == event.PhaseWaiting && len(t.Leftover.PIDs) == 0:
-		t.Phase = event.PhaseDown
 		t.start()
 	}
 }
@@ -278,6 +284,7 @@ func (t *step) settleAfter(before string, forGood bool) {
 
 // leave ends supervise. A service that runs goes on running.
 func (t *step) leave() {
+	t.endCheck()
 	t.tell(event.Record{Event: event.Unsupervised})
 	t.do(Notify{"x"}, Exit{})
 }
@@ -288,9 +295,16 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ReadyAt) {
 		t.Released = true // one that was adopted as a stage is its program by now, or is about to end
-		t.Ready, t.ReadySince = true, t.at.Wall
-		t.tell(event.Record{Event: event.Ready})
-		t.do(Notify{"U"})
+		t.becomeReady()
+	}
+	if t.due(&t.ReadyBy) && t.Role == Run {
+		t.restartFor(whyReady)
+	}
+	if t.due(&t.CheckAt) {
+		t.startCheck()
+	}
+	if t.due(&t.CheckEnd) && t.CheckPID != 0 {
+		t.kill(t.CheckPID, settings.CheckTimeout)
 	}
 	if t.due(&t.StageAt) {
 		t.sendStage()

@@ -233,6 +233,9 @@ func (s *service) begin() error {
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))
 	s.stepQueued()
+	if s.settings.NotificationFD != 0 && s.state.Role == machine.Run && !s.state.Ready {
+		s.check("supervise/"+svdir.ReadyFIFO, s.openReady())
+	}
 	return nil
 }
 
