@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vigil/internal/event"
+	"vigil/internal/svdir"
 )
 
 // maxPatterns bounds the patterns and the kinds of one filter.
@@ -77,10 +78,11 @@ func checkPatterns(patterns []string) error {
 }
 
 // matches reports that a service is one of those that the patterns mean. * does not match a slash,
-// and only a dot matches the dot of .svscan.
+// and only a dot matches the dot of .svscan. A template means its instances, too.
 func matches(patterns []string, service string) bool {
+	template, _, isInstance := svdir.Instance(service)
 	return slices.ContainsFunc(patterns, func(p string) bool {
-		if p == service {
+		if p == service || isInstance && p == template {
 			return true
 		}
 		if strings.HasPrefix(service, ".") && !strings.HasPrefix(p, ".") {

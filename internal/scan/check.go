@@ -17,13 +17,13 @@ import (
 )
 
 // Check looks at a scan directory without starting anything, and writes a line FILE: REASON for
-// each file that is wrong. It returns how many there are.
-func Check(dir string, w io.Writer) (int, error) {
+// each file that is wrong. It returns how many there are. So many instances a template may ask for at most.
+func Check(dir string, mostInstances int, w io.Writer) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, &cli.Failure{Doing: "read " + dir, Err: err}
 	}
-	c := checker{w: w, seen: make(map[ID]string)}
+	c := checker{w: w, most: mostInstances, seen: make(map[ID]string)}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
 			c.entry(dir, e.Name())
@@ -35,6 +35,7 @@ func Check(dir string, w io.Writer) (int, error) {
 type checker struct {
 	w     io.Writer
 	wrong int
+	most  int   // instances of a template
 	err   error // of the first line that could not be written
 	seen  map[ID]string
 }
@@ -66,6 +67,9 @@ func (c *checker) entry(scan, name string) {
 		c.say(path, err.Error())
 		return
 	}
+	if of, _, ok := svdir.Instance(name); ok && isOurs(path) && isDirectory(scan+"/"+of) {
+		return // what it is made of is checked
+	}
 	id := idOf(&st)
 	if first, twice := c.seen[id]; twice {
 		c.say(path, "is the same directory as "+first)
@@ -75,11 +79,21 @@ func (c *checker) entry(scan, name string) {
 	for file, err := range dangers(path) {
 		c.say(filepath.Join(path, file), err.Error())
 	}
+	if svdir.IsTemplate(name) {
+		if _, err := readWant(path, c.most); err != nil && !errors.Is(err, unix.ENOENT) {
+			c.say(path+"/"+svdir.Instances, cli.Cause(err))
+		}
+	}
 	c.service(path)
 	logger := path + "/" + svdir.Log
 	if unix.Stat(logger, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		c.service(logger)
 	}
+}
+
+func isDirectory(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
 }
 
 // service checks one service directory.

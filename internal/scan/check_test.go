@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	wrong, err := Check(dir, &out)
+	wrong, err := Check(dir, 10, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ z-nowhere: is a symbolic link to nothing
 }
 
 func TestCheckWithoutDirectory(t *testing.T) {
-	_, err := Check(filepath.Join(t.TempDir(), "gone"), &strings.Builder{})
+	_, err := Check(filepath.Join(t.TempDir(), "gone"), 10, &strings.Builder{})
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("got %v", err)
 	}

@@ -21,6 +21,7 @@ const (
 	Log       = "log"
 	Supervise = "supervise"
 	Fifodir   = "event"
+	Instances = "instances" // of a template: how many there are to be
 )
 
 // The entries of supervise/.
