@@ -26,6 +26,7 @@ const (
 	noteResult                  // a stage has become its program, or failed to
 	noteAdopted                 // the adopted process has died
 	noteRoom                    // the events FIFO has room again
+	noteReady                   // the FIFO ready has bytes
 )
 
 // A note is what a goroutine that waits in the poller says to the loop.
@@ -34,7 +35,7 @@ type note struct {
 	pid  int
 	err  error
 	exit event.Exit
-	ack  chan<- struct{} // the control FIFO has been drained
+	ack  chan<- struct{} // the FIFO has been drained
 }
 
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
@@ -52,7 +53,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
-	go s.watchControl()
+	go s.watch(s.contr, noteControl)
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -140,6 +141,11 @@ func (s *service) noted(n note) {
 	case noteControl:
 		s.drainControl()
 		n.ack <- struct{}{}
+	case noteReady:
+		if s.drainReady() {
+			s.step(machine.Notified{})
+		}
+		n.ack <- struct{}{}
 	case noteResult:
 		s.started(n.pid, n.err)
 	case noteAdopted:
@@ -164,9 +170,9 @@ func (s *service) signaled(sig os.Signal) {
 	}
 }
 
-// watchControl says each time that the control FIFO has bytes, and waits until they were read.
-func (s *service) watchControl() {
-	c, err := s.contr.SyscallConn()
+// watch says each time that a FIFO has bytes, and waits until they were read.
+func (s *service) watch(f *os.File, kind noteKind) {
+	c, err := f.SyscallConn()
 	if err != nil {
 		panic(err) // the file is open
 	}
@@ -180,7 +186,7 @@ func (s *service) watchControl() {
 		if err != nil {
 			return // closed
 		}
-		s.post(note{kind: noteControl, ack: ack})
+		s.post(note{kind: kind, ack: ack})
 		<-ack
 	}
 }
@@ -282,7 +288,7 @@ func (s *service) leftover(dead int) (left machine.Leftover) {
 	if !wanted || !process.HasChildren() {
 		return left
 	}
-	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.PID)
+	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
 }
 
 // leftBelow returns what lives below supervise but the processes known; run was the leader of their
@@ -305,8 +311,11 @@ func (s *service) started(pid int, err error) {
 	p.known = true
 	if err != nil {
 		delete(s.pending, pid) // its death, 111, means nothing
-		s.step(machine.NotRun{Role: p.role, Reason: s.notRun(p.program, err)})
+		s.step(s.notRun(p.role, p.program, err))
 		return
+	}
+	if p.role == machine.Check {
+		s.check(settingName(p.program), nil)
 	}
 	s.step(machine.Ran{Role: p.role})
 	if p.dead != nil {

@@ -50,6 +50,7 @@ type service struct {
 	ok      int
 	control int      // the control FIFO
 	contr   *os.File // the same, in Go's poller
+	ready   *os.File // the FIFO ready, in Go's poller; nil if it was never used
 	input   int      // a logger's standard input, held for both ends; -1 if there is none
 	output  int      // the FIFO to the service's logger, held for both ends; -1 if there is none
 	null    int      // /dev/null
