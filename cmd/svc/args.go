@@ -193,6 +193,9 @@ const helpHead = `usage: svc [-OPTIONS] NAME...     the options' commands in the
        svc -w STATE NAME...       wait only
        svc restart -r [N] NAME... one after the other (or N at once), each when the one before is ready
        svc scan [DIR...]          svscan looks at its directory again
+       svc set NAME KEY VALUE     a setting of service(5); also get NAME [KEY], unset NAME KEY, edit NAME KEY
+       svc scale NAME@ N          how many instances there are; +N or -N: more or fewer
+       svc add NAME -- PROG ARG...  a new service; svc rm NAME removes it
 
 NAME is a directory, or a service of $SVDIR (default /service), or a pattern over it: 'web*';
 NAME@ is all instances of that template.

@@ -24,6 +24,13 @@ import (
 func main() { cli.Main("svc", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		if w, ok := words()[args[0]]; ok {
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return w.run(ctx, args[1:], stdout, stderr)
+		}
+	}
 	a, err := parse(args)
 	var illegal illegalOption
 	switch {

@@ -49,7 +49,8 @@ func decode(text []byte, into any) error {
 	case err == nil && strings.HasPrefix(strings.TrimSpace(string(text)), "{"):
 		return nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("%s is no %s", wrong.Field, inJSON(wrong.Type.Kind()))
+		field := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:] // without the struct that it is embedded in
+		return fmt.Errorf("%s is no %s", field, inJSON(wrong.Type.Kind()))
 	}
 	return event.ErrSyntax
 }
@@ -63,6 +64,8 @@ func inJSON(kind reflect.Kind) string {
 		return "true or false"
 	case reflect.Slice:
 		return "list"
+	case reflect.Map:
+		return "object"
 	default:
 		return "number"
 	}

@@ -35,9 +35,11 @@ type request struct {
 	Wait    string          `json:"wait"`
 	Timeout float64         `json:"timeout"` // in seconds
 	Rolling int             `json:"rolling"` // restart so many at once, and stop at the first that fails
+	setting
 
-	command control.Command
-	wait    command.Wait
+	command   control.Command
+	wait      command.Wait
+	isSetting bool
 }
 
 // The words of requests that are no command of a supervise.
@@ -69,6 +71,10 @@ func parseRequest(line []byte) (request, error) {
 		return r, errors.New("timeout is out of range")
 	}
 	if err := checkPatterns(r.Service); err != nil || r.Do == doStatus {
+		return r, err
+	}
+	if isOne, err := r.checkSetting(); isOne || err != nil {
+		r.isSetting = isOne
 		return r, err
 	}
 	var ok bool
@@ -122,6 +128,9 @@ func (h *Hub) request(s *subscriber, line []byte) (wait func()) {
 	r, err := parseRequest(line)
 	a := &answer{id: r.ID, to: s}
 	var found []svdir.Found
+	if err == nil && r.isSetting {
+		return h.setting(a, r)
+	}
 	if err == nil && r.Do != doScan {
 		found, err = h.find(r.Service)
 	}

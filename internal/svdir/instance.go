@@ -12,7 +12,7 @@ const maxNumber = 1_000_000_000
 // IsTemplate reports that a name is that of a template: NAME@, of which svscan makes NAME@1, NAME@2
 // and so on.
 func IsTemplate(name string) bool {
-	return len(name) > 1 && name[0] != '.' && strings.IndexByte(name, '@') == len(name)-1
+	return len(name) > 1 && name[0] != '.' && strings.IndexByte(name, '@') == len(name)-1 && !strings.Contains(name, "/")
 }
 
 // Instance returns the name of the template, with its @, and the number of an instance. A name whose

@@ -18,7 +18,7 @@ func TestInstance(t *testing.T) {
 			t.Errorf("%q: %q, %d, %t", name, template, number, ok)
 		}
 	}
-	for name, want := range map[string]bool{"web@": true, "@": false, "": false, "a@b@": false, ".web@": false, "web@1": false} {
+	for name, want := range map[string]bool{"web@": true, "@": false, "": false, "a@b@": false, ".web@": false, "a/web@": false, "web@1": false} {
 		if svdir.IsTemplate(name) != want {
 			t.Errorf("%q is a template: %t", name, !want)
 		}
