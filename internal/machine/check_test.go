@@ -29,7 +29,7 @@ func (w *world) check() {
 			w.fail("is down, and has something to do")
 		}
 	case event.PhaseWaiting:
-		if s.Role != NoRole || s.Want == WantDown || w.owed.leaving || w.unmet == "" && len(s.Leftover.PIDs) == 0 {
+		if s.Role != NoRole || s.Want == WantDown || w.owed.leaving || w.unmet == "" && len(s.Leftover.PIDs) == 0 && s.Job.Program == "" {
 			w.fail("waits for nothing")
 		}
 	case event.PhaseFailed, event.PhaseBackoff:

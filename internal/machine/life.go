@@ -19,7 +19,7 @@ func (t *step) start() {
 	if t.NextAt, t.Ready = 0, false; t.waits() {
 		return
 	}
-	t.Phase = event.PhaseStarting
+	t.Phase, t.Prepared = event.PhaseStarting, false
 	t.StartedAt = t.at.Mono
 	t.do(Spawn{Role: Run, Program: "./" + svdir.Run})
 }
@@ -81,12 +81,7 @@ func (t *step) notRun(n NotRun) {
 		t.Phase = event.PhaseDown
 		t.settle(false)
 	case Run:
-		t.Exit, t.Lived, t.Asked = event.Exit{Ended: true, Code: exitNoExec}, 0, false // what was asked for is done
-		t.countDeath()
-		t.forget()
-		t.Phase = event.PhaseDown
-		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
-		t.settle(false)
+		t.refuse(svdir.Run, n.Reason)
 	case NoRole:
 	}
 }
@@ -263,16 +258,20 @@ func (t *step) settleAfter(before string, forGood bool) {
 	}
 	switch {
 	case t.Leaving:
-		t.Phase = event.PhaseDown
+		if t.Phase = event.PhaseDown; forGood {
+			t.Want = WantDown
+		}
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
-		t.leave()
+		t.stopped()
+		t.leaveIfDown()
 	case forGood:
 		t.fail(before, svdir.Finish)
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
+		t.stopped()
 	case !t.restarts():
 		t.over(before)
 	case t.flaps():
@@ -342,8 +341,8 @@ func (t *step) kill(pid int, limit string) {
 func (t *step) scriptDone(handled bool) {
 	job := t.Job
 	t.Job, t.ScriptPID, t.ScriptAt = Job{}, 0, 0
+	t.do(Record{}) // what is sent instead is not sent again
 	t.jobDone(job, handled)
-	t.do(Record{}) // what was sent instead is not sent again
 	for len(t.Queue) > 0 && t.Job.Program == "" {
 		next := t.Queue[0]
 		t.Queue = slices.Clone(t.Queue[1:])

@@ -75,6 +75,7 @@ const exitForGood = 125
 type Job struct {
 	Program string          // relative to the service directory
 	Before  control.Command // whose signal it may stand for; 0 if none
+	Then    control.Command // the command that pre-stop was asked before
 	Run     uint64          // Starts when it was asked: a later run is not meant
 }
 
@@ -116,6 +117,7 @@ type State struct {
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
 	Leftover   Leftover
 	WaitsFor   string // in phase waiting: why
+	Prepared   bool   // pre-start has allowed the next start
 	Clearing   bool   // finish is over, and what is left of the process group is being killed
 	ForGood    bool   // finish said: never again
 

@@ -224,7 +224,8 @@ func (w *world) ending(ran bool) (move, bool) {
 	case w.script.pid != 0 && w.script.stage == let:
 		return move{what: Ran{Script}}, true
 	case w.script.pid != 0:
-		return move{what: Died{PID: w.script.pid}}, true
+		allows := w.state.Job.Before == toStart // else the signals are sent
+		return move{what: Died{PID: w.script.pid, Exit: event.Exit{Ended: allows}}}, true
 	case w.probe.pid != 0:
 		return move{what: Died{PID: w.probe.pid, Exit: exit}}, true
 	case w.main.role == Finish, w.main.pid != 0 && !ran:

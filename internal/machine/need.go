@@ -3,6 +3,7 @@ package machine
 import (
 	"vigil/internal/event"
 	"vigil/internal/settings"
+	"vigil/internal/svdir"
 )
 
 // NeedsChanged says that a service that this one needs may be ready, or not any more.
@@ -10,8 +11,8 @@ type NeedsChanged struct{}
 
 func (NeedsChanged) what() {}
 
-// whyNeeds begins the reason of what a needed service has led to; its name follows.
-const whyNeeds = "needs:"
+// WhyNeeds begins the reason of what a needed service has led to; its name follows.
+const WhyNeeds = "needs:"
 
 // waits reports that run has to wait, and tells that once.
 func (t *step) waits() bool {
@@ -20,9 +21,11 @@ func (t *step) waits() bool {
 	case t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0:
 		why, pids = settings.Leftover, t.Leftover.PIDs
 	case t.unmet != "":
-		why = whyNeeds + t.unmet
+		why = WhyNeeds + t.unmet
+	case t.set.Hooks.PreStart && !t.Prepared:
+		why = svdir.PreStart
+		t.prepare()
 	default:
-		t.WaitsFor = ""
 		return false
 	}
 	if t.Phase != event.PhaseWaiting || t.WaitsFor != why {
@@ -41,6 +44,6 @@ func (t *step) needsChanged() {
 // watchNeeds stops a run that is bound to a service that is not ready any more. It waits for that then.
 func (t *step) watchNeeds() {
 	if t.lost != "" && t.Role == Run && t.Phase == event.PhaseUp {
-		t.restartFor(whyNeeds + t.lost)
+		t.restartFor(WhyNeeds + t.lost)
 	}
 }

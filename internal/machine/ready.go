@@ -36,6 +36,9 @@ func (t *step) becomeReady() {
 	t.Ready, t.ReadySince = true, t.at.Wall
 	t.tell(event.Record{Event: event.Ready})
 	t.do(Notify{"U"})
+	if t.set.Hooks.PostReady {
+		t.run(Job{Program: svdir.PostReady})
+	}
 }
 
 func (t *step) notified() {

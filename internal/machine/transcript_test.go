@@ -133,6 +133,8 @@ func (p *player) world(words []string) {
 			p.set.Reload = true
 		case "check":
 			p.set.Check = true
+		case "hooks":
+			p.set.Hooks = settings.Hooks{PreStart: true, PostReady: true, PreStop: true, PostStop: true}
 		case "unmet":
 			p.unmet = value
 		case "bind":

@@ -45,6 +45,10 @@ func TestWalk(t *testing.T) {
 		{"probe, killed", func(w *world) { w.set.Probe = "exec true" }, false},
 		{"needs", func(w *world) { w.set.Needs, w.unmet = []settings.Need{{Name: "db"}}, "db" }, false},
 		{"bind", func(w *world) { w.set.Needs, w.set.Finish = []settings.Need{{Name: "db", Bind: true}}, true }, false},
+		{"pre-start", func(w *world) { w.set.Hooks.PreStart = true }, false},
+		{"pre-stop", func(w *world) { w.set.Hooks.PreStop, w.set.TimeoutKill = true, time.Second }, false},
+		{"post-ready", func(w *world) { w.set.Hooks.PostReady = true }, true},
+		{"post-stop", func(w *world) { w.set.Hooks.PostStop, w.set.Finish = true, true }, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -27,6 +27,7 @@ const (
 	noteAdopted                 // the adopted process has died
 	noteRoom                    // the events FIFO has room again
 	noteReady                   // the FIFO ready has bytes
+	noteNeed                    // a service that is needed has notified something
 )
 
 // A note is what a goroutine that waits in the poller says to the loop.
@@ -87,6 +88,7 @@ func Run(ctx context.Context, c Config) error {
 			s.upgrade(told)
 		}
 	}
+	s.closeNeeds()
 	s.settleEvents()
 	s.messages.close()
 	return nil
@@ -141,6 +143,13 @@ func (s *service) noted(n note) {
 	case noteControl:
 		s.drainControl()
 		n.ack <- struct{}{}
+		if s.waitsForNeeds() { // svscan writes a byte that is no command when there is a new service
+			s.step(machine.NeedsChanged{})
+		}
+	case noteNeed:
+		s.drainNeeds()
+		n.ack <- struct{}{}
+		s.step(machine.NeedsChanged{})
 	case noteReady:
 		if s.drainReady() {
 			s.step(machine.Notified{})
@@ -228,9 +237,10 @@ func (s *service) stepQueued() {
 		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
 		default:
 			s.readSettings()
+			s.readNeeds()
 		}
 		var actions []machine.Action
-		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, What: w})
+		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, Unmet: s.needs.unmet, Lost: s.needs.lost, What: w})
 		for _, a := range actions {
 			s.act(a)
 		}

@@ -67,6 +67,7 @@ type service struct {
 	late     []byte            // those that are still to be added to it
 	bad      []string          // settings files that are wrong
 	hadLog   bool
+	needs    needs
 	state    machine.State
 	last     event.Record   // the last event
 	pending  map[int]*start // by pid of the stage
