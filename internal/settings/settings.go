@@ -245,6 +245,18 @@ func LineOf(b []byte) (string, error) {
 	return "", ErrEmpty
 }
 
+// LineNumber returns which line of a one-line file's content counts, from 1 on; 0 if there is none.
+func LineNumber(b []byte) int {
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return n
+		}
+	}
+	return 0
+}
+
 func isText(line string) bool {
 	return utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' })
 }
