@@ -21,7 +21,9 @@ type Config struct {
 	Hub       string     // path of svevents; empty is without
 	Events    SocketMode // of events.sock
 	Control   SocketMode // of control.sock
-	Stderr    io.Writer
+
+	MaxInstances int // that a template may ask for
+	Stderr       io.Writer
 }
 
 // maxStarts is how many supervises are started before the signals and changes that came
@@ -45,16 +47,17 @@ type scanner struct {
 	child   chan os.Signal
 	ended   chan ended // supervises of another svscan
 
-	services map[ID]*service
-	hub      *service
-	pids     map[int]*post
-	dirty    map[string]bool // names that something happened to
-	moved    map[string]bool // those of them that were moved in by that name
-	whole    bool            // look at everything
-	first    bool            // this is the first look
-	nextLook time.Duration   // the rescan
-	said     Said
-	once     map[string]bool // messages that are not repeated
+	services  map[ID]*service
+	templates map[string]*template
+	hub       *service
+	pids      map[int]*post
+	dirty     map[string]bool // names that something happened to
+	moved     map[string]bool // those of them that were moved in by that name
+	whole     bool            // look at everything
+	first     bool            // this is the first look
+	nextLook  time.Duration   // the rescan
+	said      Said
+	once      map[string]bool // messages that are not repeated
 
 	ownGone bool // .svscan was gone at the last look
 
@@ -154,6 +157,7 @@ func (s *scanner) open() error {
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
+	s.templates = make(map[string]*template)
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.openWatch()
 	s.openRoster()
@@ -282,6 +286,7 @@ func (s *scanner) signal(sig os.Signal) {
 // rescan looks at everything as if for the first time: what was told to stay down is started.
 func (s *scanner) rescan() {
 	s.whole = true
+	s.nextLook = s.clock()
 	s.said = make(Said)
 	s.once = make(map[string]bool)
 	for _, v := range s.all() {
@@ -312,6 +317,11 @@ func (s *scanner) due() time.Duration {
 	}
 	if s.rosterDue != 0 {
 		due = min(due, s.rosterDue)
+	}
+	for _, t := range s.templates {
+		if t.due != 0 {
+			due = min(due, t.due)
+		}
 	}
 	for _, v := range s.all() {
 		if v.settle.Due != 0 {

@@ -230,6 +230,11 @@ func ReadLine(dir int, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return LineOf(b)
+}
+
+// LineOf returns the line of a one-line file's content.
+func LineOf(b []byte) (string, error) {
 	if len(b) > maxFile {
 		return "", ErrLong
 	}
@@ -238,12 +243,28 @@ func ReadLine(dir int, name string) (string, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
+		if !isText(line) {
 			return "", ErrText
 		}
 		return line, nil
 	}
 	return "", ErrEmpty
+}
+
+// LineNumber returns which line of a one-line file's content counts, from 1 on; 0 if there is none.
+func LineNumber(b []byte) int {
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return n
+		}
+	}
+	return 0
+}
+
+func isText(line string) bool {
+	return utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' })
 }
 
 // program reports that there is a program of that name. One that is there but cannot be executed

@@ -347,3 +347,11 @@ func FuzzFiles(f *testing.F) {
 		}
 	})
 }
+
+func TestLineNumber(t *testing.T) {
+	for content, want := range map[string]int{"": 0, "\n#\n": 0, "x": 1, "x\ny\n": 1, "# how\n\n  x\n": 3} {
+		if got := LineNumber([]byte(content)); got != want {
+			t.Errorf("%q: %d, not %d", content, got, want)
+		}
+	}
+}
