@@ -14,15 +14,17 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/scan"
+	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
-const usage = `svscan [-R] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+const usage = `svscan [-R] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
        svscan -t [DIR]
 
 Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
 is not given.
 
+  -k, --kill DURATION        when bringing all down takes longer, kill what is left (never)
   -n, --instances NUMBER     how many instances a template may have (1000)
   -R, --runit                behave as runit does where that differs from daemontools
   -s, --socket MODE[:GROUP]  mode and group of events.sock (600)
@@ -40,7 +42,7 @@ func main() { cli.Main("svscan", run) }
 // options is what the command line asks for.
 type options struct {
 	runit, test, help, version bool
-	socket, control            string
+	socket, control, kill      string
 	instances                  int
 	dir                        string
 }
@@ -55,6 +57,7 @@ func parse(args []string) (options, error) {
 	f.SetOutput(io.Discard)
 	f.BoolVarP(&o.runit, "runit", "R", false, "")
 	f.IntVarP(&o.instances, "instances", "n", defaultInstances, "")
+	f.StringVarP(&o.kill, "kill", "k", "", "")
 	f.StringVarP(&o.socket, "socket", "s", "", "")
 	f.StringVarP(&o.control, "control", "S", "", "")
 	f.BoolVarP(&o.test, "test", "t", false, "")
@@ -128,6 +131,11 @@ func configure(o options, stderr io.Writer) (scan.Config, error) {
 		}
 	}
 	var err error
+	if o.kill != "" {
+		if c.KillAfter, err = settings.ParseDuration(o.kill); err != nil {
+			return c, cli.UsageError("-k " + strconv.Quote(o.kill) + ": " + err.Error())
+		}
+	}
 	if c.Supervise, err = sibling("supervise"); err != nil {
 		return c, err
 	}

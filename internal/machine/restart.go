@@ -65,6 +65,15 @@ func (t *step) over(before string) {
 	t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 	t.do(Notify{before + "D"})
 	t.stopped()
+	t.endVital()
+}
+
+// endVital ends supervise after the end for good of an essential service: svscan sees that, and ends, too.
+func (t *step) endVital() {
+	if t.set.Vital {
+		t.Leaving = true
+		t.leaveIfDown()
+	}
 }
 
 // fail holds a service until somebody wants it up again.
@@ -73,6 +82,7 @@ func (t *step) fail(before, why string) {
 	t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths, Why: why})
 	t.do(Notify{before + "OD"})
 	t.stopped()
+	t.endVital()
 }
 
 // flapped follows too many deaths.

@@ -36,6 +36,7 @@ func TestWalk(t *testing.T) {
 		{"control k", func(w *world) { w.set.Control = "k" }, true},
 		{"restart failure", func(w *world) { w.set.Restart.When = settings.Failure }, false},
 		{"restart never", func(w *world) { w.set.Restart.When, w.set.Finish = settings.Never, true }, false},
+		{"essential", func(w *world) { w.set.Restart.When, w.set.Vital, w.set.Hooks.PostStop = settings.Failure, true, true }, false},
 		{"flap", func(w *world) { w.set.Flap = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true} }, false},
 		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
 		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},

@@ -107,6 +107,9 @@ func (w *world) turn(what What) {
 		if !commanded && w.owed.want == wantsUp && w.state.Want == WantDown && w.mayGiveUp() {
 			w.owed.want = wantsDown
 		}
+		if w.set.Vital && w.owed.want == wantsDown && w.state.Leaving && !commanded {
+			w.owed.leaving = true
+		}
 		for _, a := range actions {
 			if w.gone {
 				w.fail("does %s after it has left", describe(a))

@@ -26,6 +26,9 @@ func (s *scanner) end() {
 		return
 	}
 	s.ending = true
+	if s.KillAfter != 0 {
+		s.killAt = s.clock() + s.KillAfter
+	}
 	s.needed = make(map[ID][]string)
 	for id, v := range s.services {
 		entries, err := os.ReadDir(v.name + "/" + svdir.Needs)

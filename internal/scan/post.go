@@ -271,6 +271,7 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 		} else if p.restart.Stays {
 			p.phase = phaseStopped
 		}
+		s.lostEssential(p)
 		return
 	case EndLocked:
 		if s.hold(p) {

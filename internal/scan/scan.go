@@ -24,6 +24,7 @@ type Config struct {
 
 	MaxInstances int // that a template may ask for
 	Stderr       io.Writer
+	KillAfter    time.Duration // how long the end may take; 0: as long as it takes
 }
 
 // maxStarts is how many supervises are started before the signals and changes that came
@@ -69,6 +70,9 @@ type scanner struct {
 	upgradeNext        time.Duration // when the next supervise may be told to follow
 	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
+	killAt time.Duration   // when the end has taken too long; 0: never
+	late   bool            // it has
+	status int             // the exit status that an essential service has left
 	ending bool            // everything is being brought down
 	needed map[ID][]string // then: whom each service needs
 	lost   bool            // because the scan directory was removed
@@ -107,6 +111,9 @@ func Run(c Config) error {
 			}
 		}
 		s.close()
+		if s.status != 0 {
+			return cli.Status(s.status)
+		}
 		if !s.lost || s.quit || !s.reopen() {
 			return nil
 		}
@@ -159,6 +166,7 @@ func (s *scanner) open() error {
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
 	s.templates = make(map[string]*template)
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
+	s.killAt, s.late = 0, false
 	s.openWatch()
 	s.openRoster()
 	s.startHub()
@@ -217,6 +225,7 @@ func (s *scanner) loop() {
 		s.look()
 		again := s.work()
 		s.endTrial()
+		s.killLate()
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
 			s.renewRoster()
 		}
@@ -322,6 +331,9 @@ func (s *scanner) due() time.Duration {
 		if t.due != 0 {
 			due = min(due, t.due)
 		}
+	}
+	if s.killAt != 0 {
+		due = min(due, s.killAt)
 	}
 	for _, v := range s.all() {
 		if v.settle.Due != 0 {

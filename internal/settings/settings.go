@@ -73,6 +73,7 @@ type Settings struct {
 	Finish  bool   // there is a program finish
 	Reload  bool   // there is a program reload
 	Check   bool   // there is a program check
+	Vital   bool   // there is a file essential
 	Control string // the letters that have a program in control/
 	Hooks   Hooks  // the programs in hooks/
 	Needs   []Need // what must be ready before run is started, by name
@@ -198,6 +199,7 @@ func (s *Settings) Read(dir int) []Problem {
 	s.Reload = s.program(dir, svdir.Reload, &problems)
 	s.Check = s.program(dir, svdir.Check, &problems)
 	s.NotifySocket = unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
+	s.Vital = unix.Faccessat(dir, svdir.Essential, unix.F_OK, 0) == nil
 	s.Control = controlPrograms(dir)
 	s.Hooks = s.hooks(dir, &problems)
 	s.Needs = s.needs(dir, &problems)

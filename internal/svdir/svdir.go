@@ -22,8 +22,9 @@ const (
 	Supervise = "supervise"
 	Fifodir   = "event"
 	Instances = "instances" // of a template: how many there are to be
-	Needs     = "needs"     // a directory: the names of other services
-	Hooks     = "hooks"     // a directory of programs
+	Essential = "essential"
+	Needs     = "needs" // a directory: the names of other services
+	Hooks     = "hooks" // a directory of programs
 	PreStart  = Hooks + "/pre-start"
 	PostReady = Hooks + "/post-ready"
 	PreStop   = Hooks + "/pre-stop"
