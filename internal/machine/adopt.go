@@ -67,12 +67,12 @@ func (t *step) adopt() {
 		if t.Phase != event.PhaseStopping {
 			t.Phase = event.PhaseUp
 		}
-		if !t.Ready && t.Phase == event.PhaseUp {
+		if !t.Ready && t.Phase == event.PhaseUp && !t.set.Tells() {
 			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
 		}
 	case Finish:
 		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
-	case NoRole, Script:
+	case NoRole, Script, Check:
 	}
 }
 

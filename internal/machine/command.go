@@ -135,7 +135,7 @@ func (t *step) exit() {
 
 // leaveIfDown ends supervise if nothing runs that would have to end first.
 func (t *step) leaveIfDown() {
-	if t.Leaving && t.Role == NoRole && t.Phase != event.PhaseStarting && t.Phase != event.PhaseFinishing {
+	if t.Leaving && !t.has(svdir.PostStop, 0) && t.Role == NoRole && t.Phase != event.PhaseStarting && t.Phase != event.PhaseFinishing {
 		t.Phase, t.NextAt = event.PhaseDown, 0
 		t.leave()
 	}
@@ -174,11 +174,12 @@ func (t *step) reload() {
 func (t *step) stop(c control.Command) {
 	first := t.Phase != event.PhaseStopping
 	t.Asked, t.Phase = true, event.PhaseStopping
-	t.ReadyAt = 0
+	t.ReadyAt, t.ReadyBy = 0, 0
+	t.endCheck()
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
-	t.ask(Job{Program: svdir.Control + "/t", Before: c})
+	t.signalStop(c)
 	if first {
 		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
 	}
@@ -210,12 +211,20 @@ func (t *step) run(j Job) {
 
 // jobDone does what a script has not done.
 func (t *step) jobDone(j Job, handled bool) {
-	isOfRun := j.Before != control.Up && j.Before != control.Upgrade
+	isOfRun := !slices.Contains([]control.Command{control.Up, control.Upgrade, toStart, hasStopped}, j.Before)
 	if isOfRun && j.Run != t.Starts {
 		return // the run that it was about has ended meanwhile
 	}
 	switch j.Before { //nolint:exhaustive // the default is a signal
 	case 0:
+	case toStart:
+		t.prepared(handled)
+	case toStop:
+		if t.Role == Run {
+			t.ask(Job{Program: svdir.Control + "/t", Before: j.Then})
+		}
+	case hasStopped:
+		t.leaveIfDown()
 	case control.Upgrade:
 		t.upgrade(handled)
 	case control.Up:
@@ -241,6 +250,7 @@ func (t *step) jobDone(j Job, handled bool) {
 // upgrade follows a try of the new binary.
 func (t *step) upgrade(possible bool) {
 	if possible {
+		t.endCheck() // nobody would wait for it
 		t.do(Upgrade{})
 		return
 	}

@@ -16,12 +16,10 @@ func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
 	}
-	if t.NextAt, t.Ready = 0, false; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
-		t.Phase = event.PhaseWaiting
-		t.tell(event.Record{Event: event.Waiting, PIDs: t.Leftover.PIDs, Why: settings.Leftover})
+	if t.NextAt, t.Ready = 0, false; t.waits() {
 		return
 	}
-	t.Phase = event.PhaseStarting
+	t.Phase, t.Prepared = event.PhaseStarting, false
 	t.StartedAt = t.at.Mono
 	t.do(Spawn{Role: Run, Program: "./" + svdir.Run})
 }
@@ -46,13 +44,15 @@ func (t *step) staged(s Staged) {
 		if t.Job.Before == control.Upgrade {
 			t.ScriptAt = t.after(tryTime)
 		}
+	case Check:
+		t.CheckPID, t.CheckEnd = s.PID, t.after(t.set.CheckTimeout)
 	case NoRole:
 	}
 	t.do(Release{PID: s.PID})
 }
 
 func (t *step) ran(r Ran) {
-	if r.Role == Script || r.Role != t.Role {
+	if r.Role != t.Role || t.Released {
 		return
 	}
 	if t.Released = true; r.Role == Finish {
@@ -61,28 +61,27 @@ func (t *step) ran(r Ran) {
 	}
 	if t.Phase == event.PhaseStarting {
 		t.Phase = event.PhaseUp
-		t.ReadyAt = t.after(readyAfter)
+		t.awaitReady()
 	}
 	t.tell(event.Record{Event: event.Up})
 	t.do(Notify{"u"})
 }
 
 func (t *step) notRun(n NotRun) {
-	t.do(Warn{n.Reason})
+	if n.Role != Check {
+		t.do(Warn{n.Reason})
+	}
 	switch n.Role {
 	case Script:
 		t.scriptDone(false)
+	case Check:
+		t.checked(false)
 	case Finish:
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.settle(false)
 	case Run:
-		t.Exit, t.Lived, t.Asked = event.Exit{Ended: true, Code: exitNoExec}, 0, false // what was asked for is done
-		t.countDeath()
-		t.forget()
-		t.Phase = event.PhaseDown
-		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
-		t.settle(false)
+		t.refuse(svdir.Run, n.Reason)
 	case NoRole:
 	}
 }
@@ -96,7 +95,7 @@ func (t *step) forget() {
 	t.Paused, t.Term, t.Ready = false, false, false
 	t.ReadySince = time.Time{}
 	t.Stages = nil
-	t.ReadyAt, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0
+	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
 }
 
 // exitNoExec is how a stage ends that was not released, or whose exec failed.
@@ -113,6 +112,8 @@ func (t *step) died(d Died) {
 	switch {
 	case d.PID == 0:
 		t.helperDied(d)
+	case d.PID == t.CheckPID:
+		t.checked(d.Exit.OK())
 	case d.PID == t.ScriptPID:
 		t.scriptDone(d.Exit.OK())
 	case d.PID != t.PID:
@@ -142,6 +143,7 @@ func (t *step) runDied(d Died) {
 	t.Why = t.reason()
 	t.countDeath()
 	t.forget()
+	t.endCheck()
 	t.Since, t.Leftover = t.at.Wall, d.Leftover
 	t.do(Tally{d.Exit})
 	exited := event.Record{
@@ -177,7 +179,6 @@ func (t *step) helperDied(d Died) {
 	case t.Clearing:
 		t.settle(t.ForGood)
 	case t.Phase == event.PhaseWaiting && len(t.Leftover.PIDs) == 0:
-		t.Phase = event.PhaseDown
 		t.start()
 	}
 }
@@ -257,16 +258,20 @@ func (t *step) settleAfter(before string, forGood bool) {
 	}
 	switch {
 	case t.Leaving:
-		t.Phase = event.PhaseDown
+		if t.Phase = event.PhaseDown; forGood {
+			t.Want = WantDown
+		}
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
-		t.leave()
+		t.stopped()
+		t.leaveIfDown()
 	case forGood:
 		t.fail(before, svdir.Finish)
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
+		t.stopped()
 	case !t.restarts():
 		t.over(before)
 	case t.flaps():
@@ -278,6 +283,7 @@ func (t *step) settleAfter(before string, forGood bool) {
 
 // leave ends supervise. A service that runs goes on running.
 func (t *step) leave() {
+	t.endCheck()
 	t.tell(event.Record{Event: event.Unsupervised})
 	t.do(Notify{"x"}, Exit{})
 }
@@ -288,9 +294,16 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ReadyAt) {
 		t.Released = true // one that was adopted as a stage is its program by now, or is about to end
-		t.Ready, t.ReadySince = true, t.at.Wall
-		t.tell(event.Record{Event: event.Ready})
-		t.do(Notify{"U"})
+		t.becomeReady()
+	}
+	if t.due(&t.ReadyBy) && t.Role == Run {
+		t.restartFor(whyReady)
+	}
+	if t.due(&t.CheckAt) {
+		t.startCheck()
+	}
+	if t.due(&t.CheckEnd) && t.CheckPID != 0 {
+		t.kill(t.CheckPID, settings.CheckTimeout)
 	}
 	if t.due(&t.StageAt) {
 		t.sendStage()
@@ -328,8 +341,8 @@ func (t *step) kill(pid int, limit string) {
 func (t *step) scriptDone(handled bool) {
 	job := t.Job
 	t.Job, t.ScriptPID, t.ScriptAt = Job{}, 0, 0
+	t.do(Record{}) // what is sent instead is not sent again
 	t.jobDone(job, handled)
-	t.do(Record{}) // what was sent instead is not sent again
 	for len(t.Queue) > 0 && t.Job.Program == "" {
 		next := t.Queue[0]
 		t.Queue = slices.Clone(t.Queue[1:])

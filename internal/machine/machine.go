@@ -38,22 +38,23 @@ func (w Want) String() string {
 type Role byte
 
 // The roles. Run and Finish follow each other and are recorded; a Script (a control program or
-// reload) may run beside them.
+// reload) and a Check (or probe) may run beside them.
 const (
 	NoRole Role = iota
 	Run
 	Finish
 	Script
+	Check
 )
 
-// String is the name of the role's program in records; a script has none.
+// String is the name of the role's program in records; the others are in none.
 func (r Role) String() string {
 	switch r {
 	case Run:
 		return "run"
 	case Finish:
 		return "finish"
-	case NoRole, Script:
+	case NoRole, Script, Check:
 	}
 	return ""
 }
@@ -74,6 +75,7 @@ const exitForGood = 125
 type Job struct {
 	Program string          // relative to the service directory
 	Before  control.Command // whose signal it may stand for; 0 if none
+	Then    control.Command // the command that pre-stop was asked before
 	Run     uint64          // Starts when it was asked: a later run is not meant
 }
 
@@ -114,16 +116,27 @@ type State struct {
 	Retries    int              // of a service that was held because it was flapping
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
 	Leftover   Leftover
-	Clearing   bool // finish is over, and what is left of the process group is being killed
-	ForGood    bool // finish said: never again
+	WaitsFor   string // in phase waiting: why
+	Prepared   bool   // pre-start has allowed the next start
+	Clearing   bool   // finish is over, and what is left of the process group is being killed
+	ForGood    bool   // finish said: never again
 
 	Job       Job // the script that runs, or is being started
 	ScriptPID int
 	Queue     []Job
 
+	CheckPID int
+	CheckRun uint64 // Starts when it was started: a later run is not meant
+	Checking bool   // one runs, or is being started
+	Probing  bool   // it is the probe
+	Failures int    // of checks in a row, since run was ready
+
 	// Deadlines.
 	NextAt   time.Duration // the next start, in phase backoff
 	ReadyAt  time.Duration // it counts as ready
+	ReadyBy  time.Duration // it has to be
+	CheckAt  time.Duration // the next check
+	CheckEnd time.Duration // KILL to the check
 	StageAt  time.Duration // the next signal of a stop
 	KillAt   time.Duration // KILL to run's group
 	FinishAt time.Duration // KILL to finish
@@ -143,6 +156,8 @@ type Leftover struct {
 type Input struct {
 	At       Instant
 	Settings settings.Settings
+	Unmet    string // a service that this one needs, and that is not ready
+	Lost     string // one that it is bound to
 	What     What
 }
 
@@ -281,12 +296,14 @@ type step struct {
 	State
 	at      Instant
 	set     settings.Settings
+	unmet   string
+	lost    string
 	actions []Action
 }
 
 // Step returns the state after the input, and what to do, in order.
 func (s State) Step(in Input) (State, []Action) {
-	t := step{State: s, at: in.At, set: in.Settings}
+	t := step{State: s, at: in.At, set: in.Settings, unmet: in.Unmet, lost: in.Lost}
 	switch w := in.What.(type) {
 	case Began:
 		t.began(w)
@@ -306,10 +323,16 @@ func (s State) Step(in Input) (State, []Action) {
 		t.died(w)
 	case Noticed:
 		t.tell(event.Record{Event: event.Config, File: w.File, Reason: w.Reason})
+	case Notified:
+		t.notified()
+	case NeedsChanged:
+		t.needsChanged()
 	case Ticked:
 		t.ticked()
 	}
+	t.watchNeeds()
 	t.watchAge()
+	t.watchChecks()
 	t.signalFirst()
 	t.number()
 	return t.State, t.actions
@@ -349,7 +372,10 @@ func (t *step) number() {
 // Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
 func (s State) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt} {
+	for _, d := range []time.Duration{
+		s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt,
+		s.ReadyBy, s.CheckAt, s.CheckEnd,
+	} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d
 		}

@@ -36,8 +36,18 @@ func (w *world) normalize() {
 	}
 	s.Job = w.job(s.Job)
 	s.PID, s.RunPID, s.ScriptPID = w.rename(s.PID), w.rename(s.RunPID), w.rename(s.ScriptPID)
+	s.CheckPID = w.rename(s.CheckPID)
+	if s.Failures = min(s.Failures, w.set.CheckFailures); s.CheckPID == 0 || s.CheckRun == s.Starts {
+		s.CheckRun = 1
+	} else {
+		s.CheckRun = 99
+	}
+	if s.Phase != event.PhaseWaiting {
+		s.WaitsFor = ""
+	}
+	s.Probing = s.Probing && s.CheckPID != 0
 	s.N, s.Start, s.Starts, s.Deaths = d.N, uint64(s.PID)*10, 1, 0
-	w.main.pid, w.script.pid = w.rename(w.main.pid), w.rename(w.script.pid)
+	w.main.pid, w.script.pid, w.probe.pid = w.rename(w.main.pid), w.rename(w.script.pid), w.rename(w.probe.pid)
 	w.runs, w.pids, w.spawns, w.down = 0, 100, false, false
 	for _, at := range deadlines(s) {
 		*at = w.ahead(*at)
@@ -51,7 +61,7 @@ func (w *world) normalize() {
 	}
 	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, 0, time.Time{}, time.Time{}
 	s.Flaps, s.Retries = w.recent(s.Flaps), min(s.Retries, w.set.Flap.Retries)
-	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", false
+	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && w.set.Asks()
 	s.Term = s.Term && s.Phase == event.PhaseStopping
 	if s.Leftover.PIDs != nil && w.set.Leftover != settings.Keep {
 		s.Leftover.PIDs = []int{stranger}
@@ -91,6 +101,8 @@ func (w *world) rename(pid int) int {
 		return 1
 	case w.script.pid:
 		return 2
+	case w.probe.pid:
+		return 3
 	}
 	return 99
 }
@@ -123,13 +135,15 @@ func (w *world) key() string {
 		b = append(append(b, text...), 0)
 	}
 	for _, j := range append(slices.Clip(s.Queue), s.Job) {
-		b = append(append(b, j.Program...), byte(j.Before), byte(j.Run))
+		b = append(append(b, j.Program...), byte(j.Before), byte(j.Then), byte(j.Run))
 	}
 	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
 	b = append(b, 0, byte(s.Want), byte(s.Role), byte(s.PID), byte(s.RunPID), byte(len(s.Stages)), byte(len(s.Leftover.PIDs)),
 		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long),
 		byte(len(s.Flaps)), byte(len(d.Flaps)), byte(s.Retries), byte(d.Retries), byte(s.Exit.Code), byte(d.Exit.Code), bit(s.Exit.Ended, d.Exit.Ended))
-	for _, c := range []child{w.main, w.script} {
+	b = append(append(b, s.WaitsFor...), bit(w.unmet != ""))
+	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused, s.Prepared))
+	for _, c := range []child{w.main, w.script, w.probe} {
 		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended))
 	}
 	for _, p := range []promise{w.owed, w.kept} {

@@ -28,6 +28,9 @@ func (s State) Fill(r *event.Record) {
 	if s.N > r.N {
 		r.Count = s.N // the record is of a step that has more to tell: what is killed before that is missed
 	}
+	if s.Phase == event.PhaseWaiting {
+		r.Why = s.WaitsFor
+	}
 	r.Since, r.ReadySince = s.Since, s.ReadySince
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
 	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why

@@ -53,6 +53,8 @@ type player struct {
 	now    time.Duration
 	pid    int
 	byHand bool
+	unmet  string
+	bound  bool
 	out    strings.Builder
 }
 
@@ -102,9 +104,14 @@ func (p *player) input(words []string) {
 	case "int":
 		p.step(Dismissed{})
 	case "staged", "ran", "notrun":
-		p.answer(words[0], map[string]Role{"run": Run, "finish": Finish, "script": Script}[arg(1)])
+		p.answer(words[0], map[string]Role{"run": Run, "finish": Finish, "script": Script, "check": Check}[arg(1)])
+	case "needs":
+		p.unmet = arg(1)
+		p.step(NeedsChanged{})
+	case "notified":
+		p.step(Notified{})
 	case "died":
-		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "stranger": 7}[arg(1)]
+		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "check": p.state.CheckPID, "stranger": 7}[arg(1)]
 		left := Leftover{Group: arg(3) == "group"}
 		if arg(3) != "" {
 			left.PIDs = []int{7}
@@ -126,6 +133,14 @@ func (p *player) world(words []string) {
 			p.set.Finish = true
 		case "reload":
 			p.set.Reload = true
+		case "check":
+			p.set.Check = true
+		case "hooks":
+			p.set.Hooks = settings.Hooks{PreStart: true, PostReady: true, PreStop: true, PostStop: true}
+		case "unmet":
+			p.unmet = value
+		case "bind":
+			p.bound = true
 		case "control":
 			p.set.Control = value
 		case "runit":
@@ -207,7 +222,7 @@ func parseExit(word string) event.Exit {
 func (p *player) step(w What) {
 	var actions []Action
 	at := Instant{Mono: p.now, Wall: time.Unix(0, 0).Add(p.now).UTC()}
-	p.state, actions = p.state.Step(Input{At: at, Settings: p.set, What: w})
+	p.state, actions = p.state.Step(Input{At: at, Settings: p.set, Unmet: p.unmet, Lost: p.lost(), What: w})
 	for _, a := range actions {
 		fmt.Fprintf(&p.out, "  %s\n", describe(a))
 	}
@@ -223,15 +238,26 @@ func (p *player) step(w What) {
 			p.answer("staged", Script)
 		case Release:
 			role := Run
-			if a.PID == p.state.ScriptPID {
+			switch {
+			case a.PID == p.state.ScriptPID:
 				role = Script
-			} else if p.state.Role == Finish {
+			case a.PID == p.state.CheckPID:
+				role = Check
+			case p.state.Role == Finish:
 				role = Finish
 			}
 			p.answer("ran", role)
 		default:
 		}
 	}
+}
+
+// lost is what is not ready, if the service is bound to it.
+func (p *player) lost() string {
+	if p.bound {
+		return p.unmet
+	}
+	return ""
 }
 
 // describe is one action in a transcript.
@@ -281,6 +307,7 @@ func (p *player) summary() string {
 		{s.Term, "term"},
 		{s.Leaving, "leaving"},
 		{s.ScriptPID != 0, "script"},
+		{s.CheckPID != 0, "check"},
 	} {
 		if flag.on {
 			out += " " + flag.name

@@ -39,6 +39,16 @@ func TestWalk(t *testing.T) {
 		{"flap", func(w *world) { w.set.Flap = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true} }, false},
 		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
 		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},
+		{"notification-fd", func(w *world) { w.set.NotificationFD, w.set.TimeoutReady = 3, time.Minute }, false},
+		{"check", func(w *world) { w.set.Check, w.set.CheckFailures = true, 1 }, true},
+		{"check and probe", func(w *world) { w.set.Check, w.set.Probe = true, "exec true" }, true},
+		{"probe, killed", func(w *world) { w.set.Probe = "exec true" }, false},
+		{"needs", func(w *world) { w.set.Needs, w.unmet = []settings.Need{{Name: "db"}}, "db" }, false},
+		{"bind", func(w *world) { w.set.Needs, w.set.Finish = []settings.Need{{Name: "db", Bind: true}}, true }, false},
+		{"pre-start", func(w *world) { w.set.Hooks.PreStart = true }, false},
+		{"pre-stop", func(w *world) { w.set.Hooks.PreStop, w.set.TimeoutKill = true, time.Second }, false},
+		{"post-ready", func(w *world) { w.set.Hooks.PostReady = true }, true},
+		{"post-stop", func(w *world) { w.set.Hooks.PostStop, w.set.Finish = true, true }, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,6 +78,7 @@ type move struct {
 	due    int  // which deadlines have come: one bit each
 	long   bool // run has lived long, and its last start is long ago
 	refuse bool
+	unmet  string // what is not ready from now on
 	left   Leftover
 	killed int // at which of the moments that matter supervise is killed, counted from 1; 0 is at none
 }
@@ -202,7 +213,7 @@ func title(what What) string {
 			w.Prior.Program, w.Prior.State, w.Prior.Want, w.Prior.Leaving, w.Resume, w.Alive, w.Stage, w.Exit)
 	case Commanded:
 		return "cmd " + string(rune(w.Command))
-	case HungUp, Dismissed, Staged, Ran, NotRun, Died, Noticed, Ticked:
+	case HungUp, Dismissed, Staged, Ran, NotRun, Notified, NeedsChanged, Died, Noticed, Ticked:
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T%+v", what, what), "machine.")
 }

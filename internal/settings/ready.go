@@ -45,6 +45,9 @@ func (s *Settings) Interval(ready bool) time.Duration {
 // ParseProbe reads a line of probe. Only its form is looked at: svmon probe does the work.
 func ParseProbe(line string) (string, error) {
 	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "", ErrEmpty
+	}
 	good := false
 	switch words[0] {
 	case "tcp", "unix":

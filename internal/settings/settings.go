@@ -162,6 +162,9 @@ var ErrFile = errors.New("no such setting")
 func (s *Settings) Set(name, line string) error {
 	for _, f := range files {
 		if f.name == name {
+			if strings.TrimSpace(line) == "" {
+				return ErrEmpty
+			}
 			return f.parse(s, line)
 		}
 	}

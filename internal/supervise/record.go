@@ -212,25 +212,30 @@ func (s *service) beginTally(goOn bool) {
 	}
 }
 
-// holdGreeting puts off what a supervise says first, if it starts run next: once there is a stage, release
-// puts all on disk with one write of each file instead of two.
+// holdGreeting puts off what a supervise says first, if it only starts run after that: once there is a
+// stage, release puts all on disk with one write of each file instead of two.
 func (s *service) holdGreeting(actions []machine.Action) []machine.Action {
 	last := len(actions) - 1
-	if last < 0 {
-		return actions
-	}
-	spawn, ok := actions[last].(machine.Spawn)
-	if !ok || spawn.Role != machine.Run {
-		return actions
-	}
-	s.greeting = actions[:last]
-	for i, a := range s.greeting {
-		if tell, ok := a.(machine.Tell); ok {
-			tell.Record.Time, tell.Record.Service = now().Wall, s.state.Name
-			s.greeting[i] = tell
+	for i, a := range actions {
+		switch a := a.(type) { //nolint:gochecksumtype // anything else is to be done now
+		case machine.Serve, machine.Notify:
+		case machine.Tell:
+			if a.Record.Event != event.Supervised {
+				return actions
+			}
+			a.Record.Time, a.Record.Service = now().Wall, s.state.Name
+			actions[i] = a
+		case machine.Spawn:
+			if a.Role != machine.Run || i < last {
+				return actions
+			}
+			s.greeting = actions[:last]
+			return actions[last:]
+		default:
+			return actions
 		}
 	}
-	return actions[last:]
+	return actions
 }
 
 // greet says what was put off, because there is something else to do than to release run.
@@ -278,6 +283,9 @@ func (s *service) begin() error {
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))
 	s.stepQueued()
+	if s.settings.NotificationFD != 0 && s.state.Role == machine.Run && !s.state.Ready {
+		s.check("supervise/"+svdir.ReadyFIFO, s.openReady())
+	}
 	return nil
 }
 
