@@ -217,7 +217,7 @@ func (s *service) beginTally(goOn bool) {
 func (s *service) holdGreeting(actions []machine.Action) []machine.Action {
 	last := len(actions) - 1
 	for i, a := range actions {
-		switch a := a.(type) { //nolint:gochecksumtype // anything else is to be done now
+		switch a := a.(type) {
 		case machine.Serve, machine.Notify:
 		case machine.Tell:
 			if a.Record.Event != event.Supervised {
