@@ -31,7 +31,7 @@ func TestMedian(t *testing.T) {
 func TestTable(t *testing.T) {
 	ms := float64(time.Millisecond)
 	var out strings.Builder
-	err := writeTable(&out, []row{
+	err := writeTable(&out, "runit", []row{
 		{"as theirs", milliseconds, sample{2 * ms}, sample{2 * ms}, 0},
 		{"slower than theirs", milliseconds, sample{2 * ms, 2 * ms}, sample{3 * ms, 3 * ms}, 0},
 		{"within", kilobytes, sample{92 * 1024}, sample{700 * 1024}, 800 * 1024},

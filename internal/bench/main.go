@@ -30,7 +30,10 @@ type bench struct {
 	services, rounds, tries, arriving int
 	watch                             time.Duration
 	bin                               string
+	against                           string // another version of ours, measured in runit's place
 	only                              string
+	chosen                            string
+	alone                             map[string]sample // the longest time that an upgrade left a service alone, by suite
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -43,7 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&b.arriving, "arrivals", 20, "directories renamed in")
 	flags.DurationVar(&b.watch, "idle", 30*time.Second, "how long to watch the idle trees")
 	flags.StringVar(&b.bin, "bin", "bin", "where our commands are")
+	flags.StringVar(&b.against, "against", "", "where other commands of ours are, to be measured in runit's place")
 	flags.StringVar(&b.only, "only", "", "measure this suite alone: runit or vigil")
+	flags.StringVar(&b.chosen, "steps", "", "measure only what has this in its name")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil
@@ -65,17 +70,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
+// other is the name of what ours is compared with.
+func (b *bench) other() string {
+	if b.against != "" {
+		return "before"
+	}
+	return "runit"
+}
+
 // suites are those to be measured: runit, and ours.
 func (b *bench) suites() ([]*suite, error) {
 	bin, err := filepath.Abs(b.bin)
 	if err != nil {
 		return nil, err
 	}
+	other := runit()
+	if b.against != "" {
+		before, err := filepath.Abs(b.against)
+		if err != nil {
+			return nil, err
+		}
+		other = vigil(before)
+		other.name = b.other()
+	}
 	switch b.only {
 	case "":
-		return []*suite{runit(), vigil(bin)}, nil
+		return []*suite{other, vigil(bin)}, nil
 	case "runit":
-		return []*suite{runit()}, nil
+		return []*suite{other}, nil
 	case "vigil":
 		return []*suite{vigil(bin)}, nil
 	}
@@ -110,7 +132,7 @@ func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err 
 		return err
 	}
 	rows, err := b.measure(ctx, suites, p)
-	return errors.Join(writeTable(stdout, rows), err)
+	return errors.Join(writeTable(stdout, b.other(), rows), err)
 }
 
 // A step measures one thing of all suites, and gives a row of the table.
@@ -137,6 +159,7 @@ func (b *bench) steps() []step {
 		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
 		{"SIGKILL of a supervise -> its service is supervised again", milliseconds, adoption, ofOurs(b.adoptions)},
 		{"upgrade in place -> all supervises have followed", milliseconds, all, ofOurs(b.upgrade)},
+		{"upgrade in place: longest time of a service without a supervise", milliseconds, adoption, ofOurs(b.leftAlone)},
 		{"start after SIGKILL of all but the services -> all are supervised", milliseconds, all, ofOurs(b.recovery)},
 	}
 }
@@ -147,7 +170,6 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 	all := step{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll}
 	steps := append([]step{all}, b.steps()...)
 	for i, st := range steps {
-		p.Print(fmt.Sprintf("%d of %d: %s", i+1, len(steps), st.what))
 		if i == 1 {
 			defer func() {
 				for _, s := range suites {
@@ -158,6 +180,10 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 				return rows, err
 			}
 		}
+		if !strings.Contains(st.what, b.chosen) {
+			continue
+		}
+		p.Print(fmt.Sprintf("%d of %d: %s", i+1, len(steps), st.what))
 		measured, errStep := st.do(ctx, suites)
 		if errStep != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", st.what, errStep))
@@ -165,7 +191,7 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 		if ctx.Err() != nil {
 			return rows, err
 		}
-		rows = append(rows, row{st.what, st.unit, measured["runit"], measured["vigil"], st.goal})
+		rows = append(rows, row{st.what, st.unit, measured[b.other()], measured["vigil"], st.goal})
 	}
 	return rows, err
 }

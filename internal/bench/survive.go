@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +14,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/rig"
+	"vigil/internal/subscribe"
 	"vigil/internal/svdir"
 )
 
@@ -104,7 +107,8 @@ func (b *bench) adoptions(ctx context.Context, s *suite) (took sample, err error
 	return took, nil
 }
 
-// upgrade measures USR2 to the scanner until every supervise has followed.
+// upgrade measures USR2 to the scanner until every supervise has followed, and for leftAlone the time from
+// the last event of each one to the first of its new binary.
 func (b *bench) upgrade(ctx context.Context, s *suite) (sample, error) {
 	if err := sleep(ctx, lifetime); err != nil { // what has just started would write over the event
 		return nil, err
@@ -114,8 +118,41 @@ func (b *bench) upgrade(ctx context.Context, s *suite) (sample, error) {
 		return nil, err
 	}
 	at, err := s.until(ctx, s.names(), func(_ string, r event.Record) bool { return r.Why == "upgrade" })
+	if err == nil {
+		err = b.readAlone(ctx, s)
+	}
 	return sample{float64(at - began)}, err
 }
+
+// readAlone finds out from the events of an upgrade how long it left each service alone.
+func (b *bench) readAlone(ctx context.Context, s *suite) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	events := subscribe.New(filepath.Join(s.scan, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{
+		Services: s.names(), Events: []event.Kind{event.Command, event.Adopted}, Begin: subscribe.Kept,
+	})
+	left, told := map[string]time.Time{}, map[string]time.Duration{}
+	for len(told) < len(s.names()) {
+		item, err := events.Next(ctx)
+		if err != nil {
+			return errors.Join(err, events.Close())
+		}
+		r := item.Record
+		if r.Event == event.Command && r.Command == control.Upgrade.String() {
+			left[r.Service] = r.Time
+		} else if !left[r.Service].IsZero() && r.Why == "upgrade" {
+			told[r.Service] = r.Time.Sub(left[r.Service])
+		}
+	}
+	if b.alone == nil {
+		b.alone = map[string]sample{}
+	}
+	b.alone[s.name] = sample{float64(slices.Max(slices.Collect(maps.Values(told))))}
+	return events.Close()
+}
+
+// leftAlone is the longest time for which the last upgrade left a service without a supervise.
+func (b *bench) leftAlone(_ context.Context, s *suite) (sample, error) { return b.alone[s.name], nil }
 
 // recovery measures the start of the scanner, after everything but the services was killed, until all
 // are supervised again.

@@ -59,8 +59,8 @@ func (r row) met() bool {
 	return r.ours.median() <= goal
 }
 
-func (r row) write(w io.Writer) error {
-	theirs, ratio, goal, verdict := "-", "-", "runit's", "met"
+func (r row) write(w io.Writer, other string) error {
+	theirs, ratio, goal, verdict := "-", "-", other+"'s", "met"
 	if len(r.theirs) > 0 {
 		theirs = describe(r.theirs, r.unit)
 		if m := r.theirs.median(); m > 0 && len(r.ours) > 0 {
@@ -95,13 +95,13 @@ func describe(s sample, u unit) string {
 }
 
 // writeTable prints the rows. It is plain text, to be pasted anywhere.
-func writeTable(w io.Writer, rows []row) error {
+func writeTable(w io.Writer, other string, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	if _, err := fmt.Fprintln(t, "median (best..worst)\trunit\tvigil\tratio\tat most\t"); err != nil {
+	if _, err := fmt.Fprintln(t, "median (best..worst)\t"+other+"\tvigil\tratio\tat most\t"); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if err := r.write(t); err != nil {
+		if err := r.write(t, other); err != nil {
 			return err
 		}
 	}

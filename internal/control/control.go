@@ -110,6 +110,10 @@ func (c Command) String() string {
 	return "unknown command " + string(rune(c))
 }
 
+// Tried begins the reason of an Upgrade whose sender has tried the new binary: what follows names the
+// file that it was, by process.FileID. supervise tries any other itself.
+const Tried = "tried "
+
 // reasonMark is set in each byte of a reason that travels before a command.
 const reasonMark = 0x80
 

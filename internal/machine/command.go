@@ -45,6 +45,10 @@ func (t *step) commanded(c Commanded) {
 	case control.Reload:
 		t.reload()
 	case control.Upgrade:
+		if c.Tried {
+			t.do(Upgrade{})
+			break
+		}
 		t.run(Job{Program: svdir.Supervise, Before: control.Upgrade})
 	default:
 		if t.Role == Run {

@@ -184,6 +184,7 @@ type (
 	Commanded struct {
 		Command control.Command
 		Why     string
+		Tried   bool // an Upgrade whose sender has tried the new binary
 	}
 	// HungUp is a HUP to supervise: exit when the service is down. A logger gets end of file.
 	HungUp struct{}

@@ -53,6 +53,9 @@ func (w *world) moves() []move {
 			continue // as HUP: a signal, and nothing more
 		}
 		moves = append(moves, move{what: Commanded{Command: e.Command}})
+		if e.Command == control.Upgrade {
+			moves = append(moves, move{what: Commanded{Command: e.Command, Tried: true}})
+		}
 	}
 	all := 0
 	for i, d := range deadlines(&w.state) {

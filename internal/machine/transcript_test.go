@@ -97,6 +97,8 @@ func (p *player) input(words []string) {
 		for _, c := range arg(1) {
 			p.step(Commanded{Command: control.Command(c), Why: arg(2)})
 		}
+	case "tried":
+		p.step(Commanded{Command: control.Upgrade, Tried: true})
 	case "hup":
 		p.step(HungUp{})
 	case "int":

@@ -29,16 +29,23 @@ func eachBinary(t *testing.T, test func(t *testing.T, binary string)) {
 	if runtime.GOARCH != "amd64" {
 		return // there is no other
 	}
+	native := buildNative(t)
+	if out, err := exec.Command(native, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "supervise ") {
+		t.Errorf("what is no stage does not run: %q, %v", out, err)
+	}
+	t.Run("stageEntry", func(t *testing.T) { test(t, native) })
+}
+
+// buildNative builds supervise as make does, with stageEntry.
+func buildNative(t *testing.T) string {
+	t.Helper()
 	native := filepath.Join(t.TempDir(), "supervise")
 	build := exec.Command("go", "build", "-ldflags=-E vigil/internal/process.stageEntry", "-o", native, "vigil/cmd/supervise")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", build, err, out)
 	}
-	if out, err := exec.Command(native, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "supervise ") {
-		t.Errorf("what is no stage does not run: %q, %v", out, err)
-	}
-	t.Run("stageEntry", func(t *testing.T) { test(t, native) })
+	return native
 }
 
 // stage starts a stage of a shell script.
@@ -217,4 +224,51 @@ func TestDescendants(t *testing.T) {
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL) // its parent ends by it
 	_ = c.Wait()                           // by a signal
+}
+
+// What is caught is told once it has been waited for, however much of it came, and no child inherits it.
+func TestSignals(t *testing.T) {
+	s, err := Listen()
+	if err == nil {
+		err = s.Catch(syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100_000 {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	var came SignalSet
+	for !came.Has(syscall.SIGUSR1) || !came.Has(syscall.SIGUSR2) {
+		if err := s.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		came |= s.Take()
+	}
+	if came.Has(syscall.SIGPIPE) || s.Take().Has(syscall.SIGUSR2) {
+		t.Errorf("%x came", came)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a write that nobody reads: %v", err)
+	}
+	_ = w.Close() // nothing was written
+	out, err := exec.Command("grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status").Output()
+	if err != nil || strings.Count(string(out), "\t0000000000000000\n") != 2 {
+		t.Errorf("a child has %q, %v", out, err)
+	}
+	if err := s.Release(syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE); err != nil {
+		t.Error(err)
+	}
 }

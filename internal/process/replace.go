@@ -25,6 +25,20 @@ func Replace(path string, argv []string, variable string, fds ...int) error {
 	return err
 }
 
+// FileID returns what tells the file at path from every other, and from itself after a change. It is
+// printable.
+func FileID(path string) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return "", &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	var id []byte
+	for _, n := range []int64{int64(st.Dev), int64(st.Ino), st.Size, st.Mtim.Nano(), st.Ctim.Nano()} {
+		id = append(strconv.AppendInt(id, n, 10), ':')
+	}
+	return string(id), nil
+}
+
 // passOn says whether a program that is executed gets a descriptor.
 func passOn(fd int, pass bool) {
 	flags := unix.FD_CLOEXEC

@@ -225,7 +225,7 @@ func (p *post) isListening() bool {
 
 // reap takes what the kernel has of dead children.
 func (s *scanner) reap() {
-	ours := func(pid int) bool { return s.pids[pid] != nil || pid == s.trial }
+	ours := func(pid int) bool { return s.pids[pid] != nil || pid == s.trial.pid }
 	stranger := func(pid int, start uint64, status syscall.WaitStatus) {
 		if err := s.own.keepReaped(pid, start, process.Exit(status)); err != nil {
 			s.sayOnce("unable to write " + reapedDir + ": " + cli.Cause(err))
@@ -235,7 +235,7 @@ func (s *scanner) reap() {
 		if p := s.pids[pid]; p != nil {
 			delete(s.pids, pid)
 			s.gone(p, process.Exit(status))
-		} else if pid == s.trial {
+		} else if pid == s.trial.pid {
 			s.tried(process.Exit(status))
 		}
 	})

@@ -65,9 +65,10 @@ type scanner struct {
 	roster             *roster       // nil if it cannot be written
 	rosterDue          time.Duration // when to write it again; 0: it is whole
 	legacy             *legacy       // of the svscan before an upgrade, until everything has been told to follow
-	trial              int           // pid of the new binary that is being tried
-	trialEnd           time.Duration
-	upgradeNext        time.Duration // when the next supervise may be told to follow
+	trial              trial
+	triedBefore        string        // what the svscan before an upgrade has tried, as a reason for supervise
+	following          []follower    // supervises that replace themselves now
+	followLook         time.Duration // when to look at them again
 	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
 	killAt time.Duration   // when the end has taken too long; 0: never
@@ -321,8 +322,8 @@ func (s *scanner) done() bool {
 // due is when the next deadline is.
 func (s *scanner) due() time.Duration {
 	due := s.nextLook
-	if s.trial != 0 {
-		due = min(due, s.trialEnd)
+	if s.trial.pid != 0 {
+		due = min(due, s.trial.end)
 	}
 	if s.rosterDue != 0 {
 		due = min(due, s.rosterDue)

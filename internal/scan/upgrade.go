@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,9 +23,10 @@ const (
 	// upgradeEnv is the variable in which svscan leaves descriptors to its new binary: those of the
 	// lock, of the events FIFO, and of its legacy.
 	upgradeEnv = "SVSCAN_UPGRADE"
-	// upgradePace is between two supervises that are told to follow: all at once would be in each other's
-	// way, and leave services without a supervise for longer.
-	upgradePace = 6 * time.Millisecond
+	// followTime is how long a supervise that was told to follow is waited for, before another is told in
+	// its place; followPoll is between two looks whether it has.
+	followTime = 100 * time.Millisecond
+	followPoll = 4 * time.Millisecond
 	// trialTime is how long the new binary may take to say its version.
 	trialTime = 5 * time.Second
 )
@@ -35,6 +38,7 @@ type legacy struct {
 	known   map[string]bool // the services that were told to be there
 	stopped map[string]bool // those of them whose supervise was told to exit, and stays away
 	unsent  [][]byte        // events that wait for room
+	tried   string          // the reason for which a supervise need not try its new binary itself
 }
 
 const (
@@ -42,12 +46,14 @@ const (
 	legacyKnown   = "service"
 	legacyStopped = "stopped"
 	legacyEvent   = "event"
+	legacyTried   = "tried"
 )
 
 func (l *legacy) encode() []byte {
 	var b []byte
 	line := func(word, argument string) { b = append(b, word+" "+argument+"\n"...) }
 	line(legacyPath, l.path)
+	line(legacyTried, l.tried)
 	for name := range l.known {
 		line(legacyKnown, name)
 	}
@@ -67,6 +73,8 @@ func decodeLegacy(b []byte) *legacy {
 		switch word {
 		case legacyPath:
 			l.path = argument
+		case legacyTried:
+			l.tried = argument
 		case legacyKnown:
 			l.known[argument] = true
 		case legacyStopped:
@@ -96,64 +104,95 @@ func (s *scanner) inherit() error {
 		return err
 	}
 	s.legacy = decodeLegacy(b)
+	s.triedBefore = s.legacy.tried
 	return nil
 }
 
-// tryUpgrade runs what is at this binary's path now, to see whether it starts at all.
+// A trial is a run of the new binaries before an upgrade, one after the other, to see whether they start
+// at all: svscan's own, then supervise's, which need not be tried for each service then.
+type trial struct {
+	pid       int // of what is being tried; 0: there is no trial
+	end       time.Duration
+	supervise string // which file of supervise is tried; empty while it is svscan's turn
+}
+
+// tryUpgrade begins to try the binaries that are there now.
 func (s *scanner) tryUpgrade() {
-	if s.trial != 0 {
+	if s.trial.pid != 0 {
 		return // one is under way
 	}
+	s.trial = trial{}
+	if err := s.try(s.binary, "svscan", "--version"); err != nil {
+		s.print.Warn("upgrade to", s.binary, err)
+	}
+}
+
+// try starts a binary that is to be tried.
+func (s *scanner) try(binary string, argv ...string) error {
 	if s.ending {
-		s.print.Warn("upgrade to", s.binary, errEnding)
-		return
+		return errEnding
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		s.print.Warn("upgrade to", s.binary, err)
-		return
+		return err
 	}
 	defer func() { _ = null.Close() }() // nothing was written
-	s.trial, err = syscall.ForkExec(s.binary, []string{"svscan", "--version"}, &syscall.ProcAttr{
-		Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), 2}, Sys: &syscall.SysProcAttr{Setsid: true},
+	pid, err := syscall.ForkExec(binary, argv, &syscall.ProcAttr{
+		Env: s.env, Files: []uintptr{null.Fd(), null.Fd(), 2}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		s.trial = 0
-		s.print.Warn("upgrade to", s.binary, err)
-		return
+		return err
 	}
-	s.trialEnd = s.clock() + trialTime
+	s.trial.pid, s.trial.end = pid, s.clock()+trialTime
+	return nil
 }
 
 // endTrial ends a new binary that does not come to an end.
 func (s *scanner) endTrial() {
-	if s.trial != 0 && s.trialEnd <= s.clock() {
-		_ = syscall.Kill(s.trial, syscall.SIGKILL) // our child: its death tells
-		s.trialEnd = s.clock() + trialTime
+	if s.trial.pid != 0 && s.trial.end <= s.clock() {
+		_ = syscall.Kill(s.trial.pid, syscall.SIGKILL) // our child: its death tells
+		s.trial.end = s.clock() + trialTime
 	}
 }
 
-// tried replaces this process by the new binary if that has shown that it starts.
+// tried goes on with the trial, and replaces this process when all new binaries have shown that they start.
 func (s *scanner) tried(exit event.Exit) {
-	s.trial = 0
+	last := s.trial
+	s.trial = trial{}
+	if !exit.OK() {
+		test := s.binary + " --version "
+		if last.supervise != "" {
+			test = s.Supervise + " -t "
+		}
+		s.print.Print("warning: unable to upgrade: " + test + died(exit) + "; the old one goes on")
+		return
+	}
+	binary := s.Supervise
+	file, err := process.FileID(s.Supervise)
 	switch {
-	case !exit.OK():
-		s.print.Print("warning: unable to upgrade: " + s.binary + " --version " + died(exit) + "; the old one goes on")
-	case s.ending:
-		s.print.Warn("upgrade to", s.binary, errEnding)
+	case err != nil:
+	case last.supervise == "":
+		s.trial.supervise = file
+		err = s.try(s.Supervise, "supervise", "-t", hubDir)
+	case last.supervise != file:
+		err = errChanged
 	default:
-		s.print.Warn("upgrade to", s.binary, s.upgrade())
+		binary = s.binary
+		err = s.upgrade(control.Tried + file)
+	}
+	if err != nil {
+		s.print.Warn("upgrade to", binary, err)
 	}
 }
 
-// upgrade comes back only if it fails.
-func (s *scanner) upgrade() error {
+// upgrade comes back only if it fails. The reason is for the supervises.
+func (s *scanner) upgrade(tried string) error {
 	s.deafen()
 	defer s.listen()
 	if s.ending || s.quit {
 		return errEnding
 	}
-	l := legacy{path: s.path, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue}
+	l := legacy{path: s.path, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue, tried: tried}
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
 			if v.settled && !p.retired {
@@ -188,14 +227,43 @@ func (s *scanner) deafen() {
 	}
 }
 
+// A follower is a supervise that was told to replace itself. Few do so at a time: all at once would be in
+// each other's way, and each leave its service alone for as long as all of them take.
+type follower struct {
+	post *post
+	told uint64        // the last event of before
+	by   time.Duration // when it is not waited for any more
+}
+
+// maxFollowers keeps every processor busy.
+func maxFollowers() int { return runtime.NumCPU() + 2 }
+
+// hasFollowed reports that the new binary is at work: after the event of the command it has told one.
+func (f follower) hasFollowed() bool {
+	r, err := f.post.readState()
+	return err != nil || r.N >= f.told+2
+}
+
+// mayFollow reports that another supervise may replace itself now.
+func (s *scanner) mayFollow() bool {
+	if len(s.following) >= maxFollowers() && s.clock() < s.followLook {
+		return false
+	}
+	s.followLook = s.clock() + followPoll
+	s.following = slices.DeleteFunc(s.following, func(f follower) bool {
+		return f.by <= s.clock() || f.hasFollowed()
+	})
+	return len(s.following) < maxFollowers()
+}
+
 // sendUpgrade has a supervise replace itself too, and the hub start anew.
 func (s *scanner) sendUpgrade(p *post) {
-	if now := s.clock(); now < s.upgradeNext {
-		p.tellAt = s.upgradeNext
+	if !s.mayFollow() {
+		p.tellAt = s.followLook
 		return
 	}
-	s.upgradeNext = s.clock() + upgradePace
-	bytes := []byte{byte(control.Upgrade)}
+	state, _ := p.readState() // without it there is nothing to wait for
+	bytes := control.Encode(s.triedBefore, control.Upgrade)
 	if p == s.hubPost() {
 		bytes = append(bytes, byte(control.Restart))
 	}
@@ -207,7 +275,9 @@ func (s *scanner) sendUpgrade(p *post) {
 	}
 	if p.upgrade = false; err != nil {
 		s.print.Warn("upgrade", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
+		return
 	}
+	s.following = append(s.following, follower{p, state.N, s.clock() + followTime})
 }
 
 func (s *scanner) hubPost() *post {
@@ -217,8 +287,11 @@ func (s *scanner) hubPost() *post {
 	return s.hub.main
 }
 
-// errEnding says why there is no upgrade.
-var errEnding = errors.New("svscan was told to end")
+// Why there is no upgrade.
+var (
+	errEnding  = errors.New("svscan was told to end")
+	errChanged = errors.New("it was replaced while it was tried")
+)
 
 // kept reports that the svscan before an upgrade had the service, and whether its supervise is to
 // stay away.

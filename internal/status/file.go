@@ -103,17 +103,23 @@ func ReadFile(dir int, name string, limit int) ([]byte, error) {
 
 // Read reads what is left of an open file, at most limit bytes of it.
 func Read(fd, limit int) ([]byte, error) {
-	b := make([]byte, limit)
-	for n := 0; ; {
-		m, err := unix.Read(fd, b[n:])
+	const usual = 1024 // most have less; a large buffer costs more than all the rest
+	b := make([]byte, 0, min(limit, usual))
+	for {
+		m, err := unix.Read(fd, b[len(b):cap(b)])
 		switch {
 		case errors.Is(err, unix.EINTR):
+			continue
 		case err != nil:
 			return nil, err
-		case m == 0 || n+m == limit:
-			return b[:n+m], nil
-		default:
-			n += m
+		}
+		if b = b[:len(b)+m]; m == 0 || len(b) == limit {
+			return b, nil
+		}
+		if len(b) == cap(b) {
+			more := make([]byte, len(b), min(limit, 2*cap(b)))
+			copy(more, b)
+			b = more
 		}
 	}
 }

@@ -49,6 +49,7 @@ func (s *service) act(a machine.Action) {
 	case machine.Try:
 		s.try()
 	case machine.Upgrade:
+		s.followRename()
 		s.upgrading = true
 	case machine.Look:
 		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0)})
@@ -181,6 +182,11 @@ func (s *service) release(a machine.Release) {
 	if told {
 		s.put(a.Record)
 	}
+	greeting := s.greeting
+	if s.greeting = nil; len(greeting) > 0 {
+		s.show()
+		s.serve() // run may ask for it at once
+	}
 	p := s.pending[a.PID]
 	if err := s.noRoom(); err != nil && p.role != machine.Script {
 		p.stage.Abandon()
@@ -190,9 +196,21 @@ func (s *service) release(a machine.Release) {
 		_ = p.stage.Release() // an error means that it is dead, which is told by its death
 		go func() { s.post(note{kind: noteResult, pid: a.PID, err: p.stage.Result()}) }()
 	}
+	s.sendGreeting(greeting)
 	if told {
 		s.show()
 		s.send()
+	}
+}
+
+// sendGreeting says what was put off until all of it was on disk.
+func (s *service) sendGreeting(greeting []machine.Action) {
+	for _, a := range greeting {
+		if tell, ok := a.(machine.Tell); ok {
+			s.sendRecord(tell.Record)
+		} else {
+			s.act(a)
+		}
 	}
 }
 

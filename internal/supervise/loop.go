@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/machine"
@@ -26,6 +27,7 @@ const (
 	noteResult                  // a stage has become its program, or failed to
 	noteAdopted                 // the adopted process has died
 	noteRoom                    // the events FIFO has room again
+	noteSignals                 // signals have come
 	noteReady                   // the FIFO ready has bytes
 	noteNotify                  // the notify socket has datagrams
 	noteNeed                    // a service that is needed has notified something
@@ -43,19 +45,26 @@ type note struct {
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
 // else supervises it.
 func Run(ctx context.Context, c Config) error {
-	// A channel each: a flood of one signal must not push out another.
-	children, told, pipes := make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan os.Signal, 1)
-	signal.Notify(children, syscall.SIGCHLD)
-	listen(told)
-	signal.Notify(pipes, syscall.SIGPIPE) // dropped; ignored ones would be inherited
+	signals, err := process.Listen()
+	if err == nil {
+		err = errors.Join(signals.Catch(toldSignals...), signals.Catch(
+			syscall.SIGCHLD,
+			syscall.SIGPIPE, // dropped; ignored ones would be inherited
+		))
+	}
+	if err != nil {
+		return &cli.Failure{Doing: "catch signals", Err: err}
+	}
 	s, err := open(c)
 	if err != nil {
 		return err
 	}
+	s.signals = signals
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
 	go s.watch(s.contr, noteControl)
+	go s.watchSignals()
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -76,17 +85,11 @@ func Run(ctx context.Context, c Config) error {
 		case <-timer.C:
 			s.ticked()
 		case n := <-s.inbox:
-			s.drainTold(told)
+			s.takeSignals()
 			s.noted(n)
-		case <-children:
-			s.drainTold(told)
-			s.drainControl() // a command that came before a death counts before it
-			s.reap()
-		case sig := <-told:
-			s.signaled(sig)
 		}
 		if s.upgrading && !s.done && s.isQuiet() {
-			s.upgrade(told)
+			s.upgrade()
 		}
 	}
 	s.closeNeeds()
@@ -99,21 +102,28 @@ func (s *service) reap() {
 	process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
 }
 
-// listen has the signals to supervise told.
-func listen(told chan<- os.Signal) {
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+// toldSignals tell supervise something.
+var toldSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT}
+
+// watchSignals says each time that signals have come.
+func (s *service) watchSignals() {
+	for s.signals.Wait() == nil {
+		s.post(note{kind: noteSignals})
+	}
 }
 
-// drainTold takes the signals to supervise that have come: what they say counts before a command
-// or a death that may have come after them.
-func (s *service) drainTold(told <-chan os.Signal) {
-	for {
-		select {
-		case sig := <-told:
+// takeSignals does what the signals that have come ask for. What they say counts before a command or a
+// death that may have come after them, and a command that came before a death counts before it.
+func (s *service) takeSignals() {
+	came := s.signals.Take()
+	for _, sig := range toldSignals {
+		if came.Has(sig) {
 			s.signaled(sig)
-		default:
-			return
 		}
+	}
+	if came.Has(syscall.SIGCHLD) {
+		s.drainControl()
+		s.reap()
 	}
 }
 
@@ -169,11 +179,12 @@ func (s *service) noted(n note) {
 		if err := s.events.flush(); err != nil {
 			s.problem("events", err)
 		}
+	case noteSignals: // taken before any note
 	}
 }
 
-func (s *service) signaled(sig os.Signal) {
-	switch sig {
+func (s *service) signaled(sig syscall.Signal) {
+	switch sig { //nolint:exhaustive // these are caught
 	case syscall.SIGTERM:
 		s.step(machine.Commanded{Command: control.Down, Why: "shutdown"})
 		s.step(machine.Commanded{Command: control.Exit})
@@ -222,10 +233,21 @@ func (s *service) drainControl() {
 		total += n
 		for _, byt := range b[:n] {
 			if command, why, ok := s.decoder.Next(byt); ok {
-				s.step(machine.Commanded{Command: command, Why: why})
+				s.step(s.commanded(command, why))
 			}
 		}
 	}
+}
+
+// commanded is the input for a command. An upgrade may say which file was tried: if that is this binary's
+// new one, it need not be tried for each service.
+func (s *service) commanded(c control.Command, why string) machine.Commanded {
+	id, found := strings.CutPrefix(why, control.Tried)
+	if !found || c != control.Upgrade {
+		return machine.Commanded{Command: c, Why: why}
+	}
+	ours, err := process.FileID(s.binary)
+	return machine.Commanded{Command: c, Tried: err == nil && id == ours}
 }
 
 // step lets the machine decide, and carries out what it decided, and so on with the answers.
@@ -238,6 +260,9 @@ func (s *service) stepQueued() {
 	for len(s.queue) > 0 && !s.done {
 		w := s.queue[0]
 		s.queue = s.queue[1:]
+		if _, staged := w.(machine.Staged); !staged {
+			s.greet()
+		}
 		switch w.(type) {
 		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
 		default:
@@ -246,6 +271,9 @@ func (s *service) stepQueued() {
 		}
 		var actions []machine.Action
 		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, Unmet: s.needs.unmet, Lost: s.needs.lost, What: w})
+		if _, began := w.(machine.Began); began {
+			actions = s.holdGreeting(actions)
+		}
 		for _, a := range actions {
 			s.act(a)
 		}

@@ -44,8 +44,10 @@ func (s *service) putAgain() {
 }
 
 // send writes the last event.
-func (s *service) send() {
-	s.check(svdir.Events, s.events.send(s.last.AppendFit(nil, fifo.Atomic)))
+func (s *service) send() { s.sendRecord(s.last) }
+
+func (s *service) sendRecord(r event.Record) {
+	s.check(svdir.Events, s.events.send(r.AppendFit(nil, fifo.Atomic)))
 }
 
 // show puts on disk what the other suites' clients read.
@@ -55,6 +57,16 @@ func (s *service) show() {
 	s.write(svdir.StatusFile, b[:], svdir.ModeStatus)
 	s.write(svdir.StatFile, []byte(st.Text()), svdir.ModeStatus)
 	s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
+}
+
+// readShown finds out what of that is there already, so that it is not written again.
+func (s *service) readShown() {
+	const limit = 128 // more than any of them has
+	for _, name := range []string{svdir.StatusFile, svdir.StatFile, svdir.PIDFile} {
+		if content, err := status.ReadFile(s.own, name, limit); err == nil {
+			s.files[name] = content
+		}
+	}
 }
 
 // A draft is a file of supervise/ that could not be put in place.
@@ -200,6 +212,41 @@ func (s *service) beginTally(goOn bool) {
 	}
 }
 
+// holdGreeting puts off what a supervise says first, if it only starts run after that: once there is a
+// stage, release puts all on disk with one write of each file instead of two.
+func (s *service) holdGreeting(actions []machine.Action) []machine.Action {
+	last := len(actions) - 1
+	for i, a := range actions {
+		switch a := a.(type) {
+		case machine.Serve, machine.Notify:
+		case machine.Tell:
+			if a.Record.Event != event.Supervised {
+				return actions
+			}
+			a.Record.Time, a.Record.Service = now().Wall, s.state.Name
+			actions[i] = a
+		case machine.Spawn:
+			if a.Role != machine.Run || i < last {
+				return actions
+			}
+			s.greeting = actions[:last]
+			return actions[last:]
+		default:
+			return actions
+		}
+	}
+	return actions
+}
+
+// greet says what was put off, because there is something else to do than to release run.
+func (s *service) greet() {
+	held := s.greeting
+	s.greeting = nil
+	for _, a := range held {
+		s.act(a)
+	}
+}
+
 // begin finds out what the supervise before left, and starts the machine.
 func (s *service) begin() error {
 	prior, err := readState(s.own, s.inode)
@@ -209,6 +256,9 @@ func (s *service) begin() error {
 	b := machine.Began{Down: s.isDown(), Prior: prior}
 	if s.upgraded {
 		b.Why = "upgrade"
+	}
+	if prior.N > 0 {
+		s.readShown()
 	}
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
@@ -220,7 +270,7 @@ func (s *service) begin() error {
 		if _, err := os.Lstat(prior.Service); err == nil {
 			prior.Service = s.state.Name
 		}
-		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
+		s.sendRecord(prior)
 	}
 	if b.Resume {
 		s.notifyAddress = prior.Notify

@@ -59,6 +59,7 @@ type service struct {
 	env      []string
 	setenv   settings.Env
 
+	signals       *process.Signals
 	messages      *messages
 	events        *eventPipe
 	settings      settings.Settings
@@ -77,7 +78,8 @@ type service struct {
 	adopted       *process.Handle
 	decoder       control.Decoder
 	inbox         chan note
-	queue         []machine.What // answers to actions, before anything else
+	queue         []machine.What   // answers to actions, before anything else
+	greeting      []machine.Action // how a supervise that starts run at once says that it is here
 
 	begun     bool // run was started at least once
 	upgrading bool // as soon as nothing is in the air

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 
@@ -21,6 +20,9 @@ import (
 // that no lock is free and no client sees ok away: their numbers, in the order of inherit. A
 // version may add numbers at the end; one that is missing or -1 is opened anew.
 const upgradeEnv = "SV_UPGRADE"
+
+// upgradeFailed is what an upgrade that could not be done is told under.
+const upgradeFailed = "upgrade"
 
 // inherit takes over what the supervise before an upgrade has left, if there was one.
 func (s *service) inherit() (err error) {
@@ -71,13 +73,20 @@ func (s *service) isQuiet() bool {
 
 // upgrade replaces this process by the binary that is at its path now. It comes back only if that
 // fails; else the new one finds the record of the service, and adopts it.
-func (s *service) upgrade(told chan os.Signal) {
-	signal.Stop(told) // from here on they end supervise, which is not missed, as one that is forgotten would be
-	defer listen(told)
-	if s.drainTold(told); s.done || !s.isQuiet() {
+func (s *service) upgrade() {
+	// From here on they end supervise, which is not missed, as one that is forgotten would be.
+	s.check("signals", s.signals.Release(toldSignals...))
+	defer func() { s.check("signals", s.signals.Catch(toldSignals...)) }()
+	if s.takeSignals(); s.done || !s.isQuiet() {
 		return
 	}
 	s.upgrading = false
+	delete(s.problems, upgradeFailed) // of the last one
+	if err := s.isRecorded(); err != nil {
+		s.problem(upgradeFailed, err)
+		s.stepQueued()
+		return
+	}
 	held := s.keepEvents()
 	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
 	err := process.Replace(s.binary, argv, upgradeEnv,
@@ -85,7 +94,23 @@ func (s *service) upgrade(told chan os.Signal) {
 	if held >= 0 {
 		_ = unix.Close(held) // the lines are still here
 	}
-	s.problem("upgrade", err)
+	s.problem(upgradeFailed, err)
+	s.stepQueued()
+}
+
+// isRecorded reports why the new binary would not find what it must know: without it, it would start a
+// second copy of the service.
+func (s *service) isRecorded() error {
+	if err := s.drafts[svdir.StateFile].err; err != nil {
+		return err
+	}
+	_, err := readState(s.own, s.inode)
+	if err != nil {
+		delete(s.files, svdir.StateFile) // somebody has removed or damaged it
+		s.putAgain()
+		_, err = readState(s.own, s.inode)
+	}
+	return err
 }
 
 // currentDir is the argument that names the service directory, which may have been renamed: the entry
