@@ -93,7 +93,7 @@ const tryTime = 5 * time.Second
 func (t *step) forget() {
 	t.Role, t.PID, t.Start, t.Released = NoRole, 0, 0, false
 	t.Paused, t.Term, t.Ready = false, false, false
-	t.ReadySince = time.Time{}
+	t.ReadySince, t.StatusText = time.Time{}, ""
 	t.Stages = nil
 	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
 }
@@ -298,6 +298,9 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ReadyBy) && t.Role == Run {
 		t.restartFor(whyReady)
+	}
+	if t.due(&t.WatchAt) && t.Role == Run {
+		t.restartFor(settings.Watchdog)
 	}
 	if t.due(&t.CheckAt) {
 		t.startCheck()

@@ -12,7 +12,7 @@ import (
 
 // fails reports that a death with this reason is one that somebody asked for because the service fails.
 func fails(why string) bool {
-	return why == whyCheck || why == whyReady || strings.HasPrefix(why, "rule:")
+	return why == whyCheck || why == whyReady || why == settings.Watchdog || strings.HasPrefix(why, "rule:")
 }
 
 // Reasons of what supervise does by itself, in why.

@@ -40,6 +40,10 @@ func TestWalk(t *testing.T) {
 		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
 		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},
 		{"notification-fd", func(w *world) { w.set.NotificationFD, w.set.TimeoutReady = 3, time.Minute }, false},
+		{"notify-socket", func(w *world) {
+			w.set.NotifySocket, w.set.TimeoutReady, w.set.TimeoutKill = true, time.Minute, time.Second
+		}, false},
+		{"watchdog", func(w *world) { w.set.NotifySocket, w.set.Watchdog = true, time.Minute }, true},
 		{"check", func(w *world) { w.set.Check, w.set.CheckFailures = true, 1 }, true},
 		{"check and probe", func(w *world) { w.set.Check, w.set.Probe = true, "exec true" }, true},
 		{"probe, killed", func(w *world) { w.set.Probe = "exec true" }, false},

@@ -27,6 +27,7 @@ var Keys = []Key{
 	{ReloadSignal, "HUP", "signal"},
 	{Leftover, "keep", "keep|wait|kill"},
 	{NotificationFD, "", "file descriptor"},
+	{Watchdog, "", "duration"},
 	{TimeoutReady, "", "duration"},
 	{ProbeFile, "", "tcp HOST:PORT|unix PATH|http URL [CODES]|exec PROG [ARG ...]"},
 	{CheckTimeout, "5s", "duration"},

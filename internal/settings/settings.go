@@ -33,6 +33,8 @@ const (
 	ReloadSignal   = "reload-signal"
 	Leftover       = "leftover"
 	NotificationFD = "notification-fd"
+	NotifySocket   = "notify-socket"
+	Watchdog       = "watchdog"
 	TimeoutReady   = "timeout-ready"
 	ProbeFile      = "probe"
 	CheckTimeout   = "check-timeout"
@@ -60,6 +62,8 @@ type Settings struct {
 	Leftover      Remains        // what becomes of run's helpers that outlive it
 
 	NotificationFD int           // where run writes a line when it is ready; 0 is nowhere
+	NotifySocket   bool          // run tells by sd_notify(3)
+	Watchdog       time.Duration // how often it has to; 0 is never
 	Probe          string        // what svmon probe is asked; empty is nothing
 	TimeoutReady   time.Duration // how long run may take to be ready; 0 is for ever
 	CheckTimeout   time.Duration // for one check or probe
@@ -133,6 +137,7 @@ var files = []file{
 	oneLine(ReloadSignal, func(s *Settings) *control.Signal { return &s.ReloadSignal }, parseSignal),
 	oneLine(Leftover, func(s *Settings) *Remains { return &s.Leftover }, parseRemains),
 	oneLine(NotificationFD, func(s *Settings) *int { return &s.NotificationFD }, number(1, maxNotificationFD)),
+	oneLine(Watchdog, func(s *Settings) *time.Duration { return &s.Watchdog }, parsePositive),
 	oneLine(TimeoutReady, func(s *Settings) *time.Duration { return &s.TimeoutReady }, ParseDuration),
 	oneLine(CheckTimeout, func(s *Settings) *time.Duration { return &s.CheckTimeout }, parsePositive),
 	oneLine(CheckInterval, func(s *Settings) *time.Duration { return &s.CheckInterval }, parsePositive),
@@ -192,6 +197,7 @@ func (s *Settings) Read(dir int) []Problem {
 	s.Finish = s.program(dir, svdir.Finish, &problems)
 	s.Reload = s.program(dir, svdir.Reload, &problems)
 	s.Check = s.program(dir, svdir.Check, &problems)
+	s.NotifySocket = unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
 	s.Control = controlPrograms(dir)
 	s.Hooks = s.hooks(dir, &problems)
 	s.Needs = s.needs(dir, &problems)
