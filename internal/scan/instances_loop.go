@@ -28,7 +28,8 @@ const (
 // A template is a directory NAME@ that has or had instances.
 type template struct {
 	name       string
-	id         ID
+	id         ID            // of the directory, also while that has no name
+	there      bool          // it has its name
 	pin        int           // descriptor of the directory, so that its inode is not used again; or -1
 	want       int           // how many instances it has; or unknownWant
 	due        time.Duration // of the next look; 0 is not before something happens
@@ -50,12 +51,17 @@ func (s *scanner) touchTemplate(name string, moved bool) {
 		return
 	}
 	now := s.clock()
-	if t.since == 0 {
-		t.since = now
-	}
-	t.changed = true
-	if t.due = min(now+quietTime, t.since+patience); moved {
-		t.due = now
+	for _, other := range s.templates { // the kernel tells of a directory with two names by one of them
+		if other != t && other.id != t.id {
+			continue
+		}
+		if other.since == 0 {
+			other.since = now
+		}
+		other.changed = true
+		if other.due = min(now+quietTime, other.since+patience); moved {
+			other.due = now
+		}
 	}
 }
 
@@ -97,7 +103,7 @@ func (s *scanner) survey(names []string, all bool) (renamed bool) {
 // findTemplate takes note of a template that is new, or that has taken the place of another.
 func (s *scanner) findTemplate(name string, id ID) {
 	t := s.templates[name]
-	if t != nil && t.id == id {
+	if t != nil && t.id == id && t.there {
 		return
 	}
 	if t == nil {
@@ -105,6 +111,7 @@ func (s *scanner) findTemplate(name string, id ID) {
 		s.templates[name] = t
 	}
 	t.pinTo(id)
+	t.there = true
 	s.watch.remove(name)
 	s.touchTemplate(name, s.first || s.moved[name])
 }
@@ -190,8 +197,9 @@ func (s *scanner) lookAtTemplates() {
 			s.planTemplate(t)
 		}
 		s.workOn(t)
-		if t.empty && t.want == 0 && t.id == (ID{}) {
+		if t.empty && t.want == 0 && !t.there {
 			s.complainOfTemplate(t, nil)
+			t.pinTo(ID{})
 			delete(s.templates, t.name)
 		}
 	}
@@ -208,7 +216,7 @@ func (s *scanner) planTemplate(t *template) {
 	}
 	wrong := s.count(t, names)
 	seen := Template{Name: t.name, Want: t.want}
-	if t.id != (ID{}) {
+	if t.there {
 		if seen.Model, err = readTemplate(t.name); err != nil {
 			s.retry(t, Complain{Name: t.name, Reason: cli.Cause(err)})
 			return
@@ -218,7 +226,7 @@ func (s *scanner) planTemplate(t *template) {
 			wrong = unfit
 		}
 	}
-	there, err := lookAtInstances(&seen, names, all && t.id != ID{})
+	there, err := lookAtInstances(&seen, names, all && t.there)
 	if err != nil {
 		s.retry(t, Complain{Name: t.name, Reason: err.Error()})
 		return
@@ -257,8 +265,11 @@ func canRun(name string) (ready bool, wrong *Complain) {
 // it is; one that is missing is believed after a while.
 func (s *scanner) count(t *template, names []string) (wrong *Complain) {
 	var st unix.Stat_t
-	if there := unix.Stat(t.name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR; !there {
-		t.pinTo(ID{})
+	if unix.Stat(t.name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		t.there = false
+	}
+	if !t.there {
+		s.watch.remove(t.name)
 	} else if err := s.watch.add(t.name); err != nil {
 		s.sayOnce("unable to watch " + t.name + ": " + cli.Cause(err) + "; looking at everything every second")
 		s.watch.short = true
@@ -268,7 +279,7 @@ func (s *scanner) count(t *template, names []string) (wrong *Complain) {
 		t.want = highest(t.name, names)
 	}
 	want, err := readWant(t.name, s.MaxInstances)
-	missing := t.id == ID{} || errors.Is(err, unix.ENOENT)
+	missing := !t.there || errors.Is(err, unix.ENOENT)
 	switch {
 	case err == nil && !missing:
 		t.want, t.gone = want, 0
@@ -309,7 +320,7 @@ func (s *scanner) workOn(t *template) {
 			failed = &Complain{Name: t.name, Reason: err.Error()}
 		}
 		s.dirty[w.Name], s.moved[w.Name] = true, true
-		if len(t.works) > 0 || t.id == (ID{}) {
+		if len(t.works) > 0 || !t.there {
 			t.due = s.clock()
 		}
 	}

@@ -3,6 +3,7 @@ package scan
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"vigil/internal/svdir"
 )
@@ -164,5 +165,20 @@ func TestPlanInstances(t *testing.T) {
 				t.Errorf("says %q, not %q", said, c.complaint)
 			}
 		})
+	}
+}
+
+// TestDueWhileEnding: a look at a template that is due is not waited for, or asked for again and again, while all
+// is brought down.
+func TestDueWhileEnding(t *testing.T) {
+	s := &scanner{
+		clock: func() time.Duration { return time.Minute }, nextLook: time.Hour,
+		templates: map[string]*template{"web@": {name: "web@", due: time.Second}},
+	}
+	if got := s.due(); got != time.Second {
+		t.Errorf("due at %v", got)
+	}
+	if s.ending = true; s.due() != time.Hour {
+		t.Errorf("due at %v while ending", s.due())
 	}
 }

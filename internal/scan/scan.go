@@ -176,6 +176,9 @@ func (s *scanner) open() error {
 }
 
 func (s *scanner) close() {
+	for _, t := range s.templates {
+		t.pinTo(ID{})
+	}
 	s.closeRoster()
 	s.watch.close()
 	s.own.close()
@@ -329,7 +332,7 @@ func (s *scanner) due() time.Duration {
 		due = min(due, s.rosterDue)
 	}
 	for _, t := range s.templates {
-		if t.due != 0 {
+		if t.due != 0 && !s.ending {
 			due = min(due, t.due)
 		}
 	}
