@@ -31,8 +31,12 @@ const maxSegment = 1 << 20
 // maxSeq is more than any journal ever has; a larger number is damage.
 const maxSeq = 1 << 53
 
-// healEvery is the shortest time between two attempts to write a journal that could not be written.
-const healEvery = 10 * time.Second
+// The time from when a journal could not be written until it is tried again, the first time and all
+// later ones.
+const (
+	healFirst = time.Second
+	healEvery = 10 * time.Second
+)
 
 // A header is the first line of a segment: all that is needed to go on without the one before it.
 type header struct {
@@ -45,8 +49,8 @@ type header struct {
 	Alone bool             `json:"alone,omitempty"` // no older segment belongs to it
 }
 
-// A journal keeps the last events on disk, in two segments. A hub leaves the newest one complete up to
-// the newest event, or no journal at all: then the next hub begins a new epoch.
+// A journal keeps the last events on disk, in two segments. A hub leaves the current one complete up to
+// the newest event, or none: then the next hub leaps, or begins a new epoch if there is no old one either.
 type journal struct {
 	dir     string
 	segment int64 // bytes of one segment
@@ -55,6 +59,7 @@ type journal struct {
 
 	file    *os.File // nil while it cannot be written
 	size    int64
+	kept    bool // what it had is the old segment, while it cannot be written
 	triedAt time.Time
 }
 
@@ -348,40 +353,64 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 }
 
 // abandon gives the journal up: without its end it must not be gone on with, so that no seq of this
-// epoch is used twice.
+// epoch is used twice. For a moment, in which there may be room again, what it had stays as the old
+// segment: a hub that ends in that moment has lost the end, and not all. If this hub has itself leapt
+// over a lost end and could not write that down, the next one would leap to the same place, so nothing
+// stays.
 func (j *journal) abandon(now time.Time) error {
 	j.triedAt = now
-	var errs []error
-	if j.file != nil {
-		errs = append(errs, j.file.Close())
-		j.file = nil
+	if j.file == nil {
+		return j.remove()
 	}
+	errClose := j.file.Close()
+	j.file = nil
+	if errClose != nil || os.Rename(filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentOld)) != nil {
+		return errors.Join(errClose, j.remove())
+	}
+	j.kept = true
+	return nil
+}
+
+// remove removes all segments: what is in them fills a full disk even more.
+func (j *journal) remove() error {
+	var errs []error
 	for _, segment := range []string{segmentNow, segmentOld, segmentNext} {
 		if err := os.Remove(filepath.Join(j.dir, segment)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
+	j.kept = false
 	return errors.Join(errs...)
 }
 
 // healDue is when to try to write an abandoned journal again; zero for a good one.
 func (j *journal) healDue() time.Time {
-	if j.file != nil {
+	switch {
+	case j.file != nil:
 		return time.Time{}
+	case j.kept:
+		return j.triedAt.Add(healFirst)
 	}
 	return j.triedAt.Add(healEvery)
 }
 
-// heal writes an abandoned journal again, from what the ring still has, if it is time to try.
+// heal writes an abandoned journal again, from what the ring still has, if it is time to try. What
+// was kept is removed if that fails: the leap over the lost end is as wide as a segment, not wider.
 func (j *journal) heal(r *ring, counts map[string]count, now time.Time) (healed bool, err error) {
 	if due := j.healDue(); due.IsZero() || now.Before(due) {
 		return false, nil
 	}
 	j.triedAt = now
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return false, err
+	err = os.MkdirAll(j.dir, 0o700)
+	if err == nil {
+		err = j.rewrite(r, counts)
 	}
-	err = j.rewrite(r, counts)
+	if err != nil && j.kept {
+		if errRemove := j.remove(); errRemove != nil {
+			return false, errors.Join(err, errRemove)
+		}
+	}
+	j.kept = false
 	return err == nil, err
 }
 
