@@ -47,6 +47,7 @@ type scanner struct {
 
 	services map[ID]*service
 	hub      *service
+	hubDue   time.Duration // when to make its directory again; 0: it is as it should be
 	pids     map[int]*post
 	dirty    map[string]bool // names that something happened to
 	moved    map[string]bool // those of them that were moved in by that name
@@ -215,6 +216,9 @@ func (s *scanner) loop() {
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
 			s.renewRoster()
 		}
+		if s.hubDue != 0 && s.hubDue <= s.clock() {
+			s.startHub()
+		}
 		if !again {
 			s.legacy = nil // all have been told to follow
 		}
@@ -317,8 +321,10 @@ func (s *scanner) due() time.Duration {
 	if s.trial != 0 {
 		due = min(due, s.trialEnd)
 	}
-	if s.rosterDue != 0 {
-		due = min(due, s.rosterDue)
+	for _, d := range []time.Duration{s.rosterDue, s.hubDue} {
+		if d != 0 {
+			due = min(due, d)
+		}
 	}
 	for _, v := range s.all() {
 		if v.settle.Due != 0 {
