@@ -35,6 +35,8 @@ func (t *torture) rename(d draw) string {
 	err := os.Rename(s.path, path)
 	if err == nil {
 		s.moved(path, name)
+		t.ears.changed(from, false)
+		t.ears.changed(name, false)
 		t.count.moves++
 	}
 	return said("rename "+from+" to "+name, err)
@@ -65,7 +67,7 @@ func (t *torture) remove(d draw) string {
 	}
 	t.count.moves++
 	t.retire(s)
-	t.ears.reuse(name)
+	t.ears.changed(name, true)
 	next := name
 	if d.what%3 == 0 {
 		t.made++
@@ -131,7 +133,7 @@ func (t *torture) fillDisk(d draw) string {
 	}
 	t.count.fills++
 	t.full = rig.Now() + d.wait
-	t.ears.diskFilled()
+	t.ears.diskFull(true)
 	t.after(d.wait, func() { t.freeDisk() })
 	return said(fmt.Sprintf("fill the disk for %v", d.wait), f.Close())
 }
@@ -140,5 +142,6 @@ func (t *torture) freeDisk() {
 	if err := os.Remove(filepath.Join(t.disk, ballast)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.fail("unable to free the disk: %v", err)
 	}
+	t.ears.diskFull(false)
 	t.log.add("free the disk")
 }

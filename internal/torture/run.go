@@ -43,6 +43,7 @@ func (t *torture) watch() {
 	if err := t.ears.failure(); err != nil {
 		t.fail("%v", err)
 	}
+	t.hearAnswers()
 }
 
 // calm ends what is under way, and waits until nothing is wrong any more.
@@ -64,6 +65,7 @@ func (t *torture) calm(ctx context.Context) error {
 		if rig.Now() >= next {
 			next = rig.Now() + time.Second
 			t.rescan(draw{}) // supervises that were told to exit come back
+			t.askForAWord()
 			if wrong = t.judge(); len(wrong) == 0 {
 				break
 			}
@@ -165,15 +167,17 @@ func (t *torture) left() string {
 
 // summary says what was done.
 func (t *torture) summary() string {
-	runs := 0
+	runs := t.count.runs
 	for _, list := range [][]*service{t.slots, t.removed} {
 		for _, s := range list {
 			runs += len(s.runs)
 		}
 	}
 	c, l := t.count, t.ears
-	return fmt.Sprintf("%d steps: %d kills, %d stops, %d commands (%d without a supervise, %d acknowledged), %d upgrades, %d moves, disk full %d times;\n"+
-		"%d starts of services, %d events, %d gaps with %d events missed, %d losses of the journal, %d left running by removals, %d lines lost with a pipe",
-		c.steps, c.kills, c.stops, c.commands, c.refused, len(l.acked), c.upgrades, c.moves, c.fills,
-		runs, l.events, l.gaps, l.missed, l.epochs, c.orphans, c.lines)
+	return fmt.Sprintf("%d steps: %d kills, %d stops, %d commands (%d without a supervise, %d acknowledged),\n"+
+		"%d waits and %d requests (%d done), %d upgrades, %d moves, disk full %d times;\n"+
+		"%d starts of services, %d events, %d gaps with %d events missed, %d ends and %d whole journals lost,\n"+
+		"%d left running by removals, %d lines lost with a pipe",
+		c.steps, c.kills, c.stops, c.commands, c.refused, len(l.acked), c.waits, c.requests, c.done, c.upgrades, c.moves, c.fills,
+		runs, l.events, l.gaps, l.missed, l.leaps, l.epochs, c.orphans, c.lines)
 }

@@ -38,23 +38,25 @@ type torture struct {
 	victim  string
 	output  *os.File // what the suite says
 
-	slots   []*service // those that are there now, loggers included
-	removed []*service
-	made    int           // names and directories, so that none comes twice
-	svscan  int           // its pid, 0 while there is none
-	killed  bool          // by us
-	full    time.Duration // until when the disk is full
-	later   []due
-	log     steps
-	count   counts
-	ears    *listener
-	err     error   // what went wrong while it ran
-	base    figures // of the first calm
+	slots    []*service // those that are there now, loggers included
+	removed  []*service
+	made     int           // names and directories, so that none comes twice
+	svscan   int           // its pid, 0 while there is none
+	killed   bool          // by us
+	full     time.Duration // until when the disk is full
+	later    []due
+	log      steps
+	count    counts
+	ears     *listener
+	asked    *asked
+	sections map[string]*section // what is still to be judged, by idOf the services
+	err      error               // what went wrong while it ran
+	base     figures             // of the first calm
 }
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines int
+	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines, runs, waits, requests, done int
 }
 
 // A due is something that is to be done at a time.
@@ -116,6 +118,7 @@ func (t *torture) populate() error {
 		return err
 	}
 	t.ears = listen(filepath.Join(t.scan, svdir.ScanOwn, svdir.EventsSocket))
+	t.asked = newAsked(filepath.Join(t.scan, svdir.ScanOwn, svdir.ControlSocket))
 	return nil
 }
 
@@ -208,6 +211,7 @@ const pause = 20 * time.Millisecond
 func (t *torture) end(keep bool) error {
 	if t.ears != nil {
 		t.ears.close()
+		t.asked.close()
 	}
 	err := killAll()
 	if t.output != nil {
