@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/machine"
@@ -40,6 +41,9 @@ type note struct {
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
 // else supervises it.
 func Run(ctx context.Context, c Config) error {
+	if err := process.WaitAtGate(); err != nil {
+		return &cli.Failure{Doing: "supervise " + c.Dir, Err: err}
+	}
 	// A channel each: a flood of one signal must not push out another.
 	children, told, pipes := make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)

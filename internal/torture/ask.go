@@ -230,7 +230,7 @@ func (t *torture) hearAnswers() {
 func (t *torture) askForAWord() {
 	for _, s := range t.slots {
 		t.ears.mu.Lock()
-		open := t.ears.from(s.name).open
+		open := t.ears.isSilent(s.name)
 		t.ears.mu.Unlock()
 		if open {
 			// Without a supervise it is said in a second.

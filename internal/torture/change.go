@@ -35,8 +35,7 @@ func (t *torture) rename(d draw) string {
 	err := os.Rename(s.path, path)
 	if err == nil {
 		s.moved(path, name)
-		t.ears.changed(from, false)
-		t.ears.changed(name, false)
+		t.ears.renamed(from, name)
 		t.count.moves++
 	}
 	return said("rename "+from+" to "+name, err)
@@ -67,7 +66,7 @@ func (t *torture) remove(d draw) string {
 	}
 	t.count.moves++
 	t.retire(s)
-	t.ears.changed(name, true)
+	t.ears.removed(name)
 	next := name
 	if d.what%3 == 0 {
 		t.made++

@@ -37,6 +37,9 @@ func (t *torture) judge() (wrong []string) {
 	for _, s := range t.removed {
 		t.judgeRemoved(s, func(format string, args ...any) { bad(s, format, args...) })
 	}
+	if err := t.judgeStrays(); err != nil {
+		wrong = append(wrong, err.Error())
+	}
 	t.count.lines = 0
 	for _, s := range t.slots {
 		if s.log != nil {
@@ -91,6 +94,32 @@ func (l *listener) isOpen(list []*service) bool {
 	return false
 }
 
+// judgeStrays looks for supervises of directories that are not there any more.
+func (t *torture) judgeStrays() error {
+	known := map[int]bool{}
+	paths := []string{filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub)}
+	for _, s := range t.slots {
+		paths = append(paths, s.path)
+	}
+	for _, path := range paths {
+		if p := holder(path); p != nil {
+			known[p.PID()] = true
+			_ = p.Close() // it was only looked at
+		}
+	}
+	all, err := rig.Tree(os.Getpid())
+	if err != nil {
+		return err
+	}
+	for _, p := range rig.Named(all, svdir.Supervise) {
+		if !known[p.PID] {
+			args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)) // it may have gone
+			return fmt.Errorf("a supervise of nothing: %d, %q, child of %d", p.PID, args, p.Parent)
+		}
+	}
+	return nil
+}
+
 // A complaint says what is wrong with one service.
 type complaint func(format string, args ...any)
 
@@ -128,7 +157,7 @@ func (t *torture) judgeState(s *service, bad complaint) {
 	}
 	alive := s.alive()
 	switch {
-	case t.ears.from(s.name).open:
+	case t.ears.isSilent(s.name):
 		bad("was not heard of since the end of the journal was lost")
 	case r.Program == machine.Run.String() && alive == 0 && isStopped(r.PID): // before it could say that it lives
 	case r.Program == machine.Run.String() && r.PID != alive:

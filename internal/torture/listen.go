@@ -39,6 +39,7 @@ type counter struct {
 	maybe   bool          // it may have, in events that are missing
 	reused  int           // others that have got the name, and of which nothing was heard yet
 	changed time.Duration // when its directory was renamed or removed last, 0 for never
+	before  string        // the name that the service had before
 }
 
 // A span is a time in which the disk was full; its end is zero as long as that is so.
@@ -54,6 +55,7 @@ type listener struct {
 	sources map[string]*counter
 	acked   map[string]bool // commands of ours, by the reason that goes with each
 	fills   []span
+	ended   time.Duration // when svscan was told to bring everything down last, 0 for never
 	seq     uint64
 	events  int
 	gaps    int    // records
@@ -108,17 +110,34 @@ func (l *listener) from(source string) *counter {
 	return c
 }
 
-// changed notes that the directory of a service, and of its logger, has been renamed from or to a name,
-// or removed; then there may soon be another of that name.
-func (l *listener) changed(name string, removed bool) {
+// removed notes that a service is gone; there may soon be another of its name.
+func (l *listener) removed(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, source := range []string{name, name + "/" + svdir.Log} {
-		c := l.from(source)
-		if c.changed = rig.Now(); removed {
-			c.reused++
-		}
+	for _, log := range []string{"", "/" + svdir.Log} {
+		c := l.from(name + log)
+		c.changed, c.reused = rig.Now(), c.reused+1
 	}
+}
+
+// renamed notes that a service has another name, and its logger, too.
+func (l *listener) renamed(from, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, log := range []string{"", "/" + svdir.Log} {
+		l.from(from + log).changed = rig.Now()
+		c := l.from(to + log)
+		c.changed, c.before = rig.Now(), from+log
+	}
+}
+
+// isSilent reports that the end of the journal was lost, and that a service has not told anything since.
+func (l *listener) isSilent(name string) bool {
+	c := l.from(name)
+	if c.n == 0 && c.before != "" {
+		return l.isSilent(c.before)
+	}
+	return c.open
 }
 
 func (l *listener) fail(format string, args ...any) {
@@ -188,12 +207,13 @@ func isOurs(why string) bool {
 // already, and the signal to go may end it: what becomes of its service is judged by itself.
 func (l *listener) mayDie(r *event.Record) bool {
 	c := l.from(r.Service)
-	wasChanged := c.changed != 0 && rig.Now() < c.changed+changedExcuse
+	lately := func(at time.Duration) bool { return at != 0 && rig.Now() < at+changedExcuse }
+	wasChanged := lately(c.changed)
 	switch e := r.Exit; {
 	case e.Unknown, e.Signal == "KILL":
 		return true
 	case e.Signal == "TERM", e.Signal == "HUP":
-		return wasChanged
+		return wasChanged || lately(l.ended)
 	default:
 		return e.Signal == "" && e.Code == noRoomStatus && (wasChanged || l.wasFull(r.Time, r.Time))
 	}
@@ -207,6 +227,13 @@ const (
 	// every 5 s.
 	fullExcuse = 6 * time.Second
 )
+
+// mayEnd notes that svscan is told to bring everything down.
+func (l *listener) mayEnd() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = rig.Now()
+}
 
 // diskFull notes that the disk is full from now on, or is so no more.
 func (l *listener) diskFull(full bool) {
@@ -233,14 +260,20 @@ func (l *listener) wasFull(from, to time.Time) bool {
 // It reports true for one that may come twice.
 func (l *listener) takeN(r *event.Record, line string) (again bool) {
 	c := l.from(source(r))
+	if c.n == 0 && c.before != "" && r.N > 1 { // it goes on with the count that it had under another name
+		if b := l.from(c.before); b.open {
+			*c, b.open = counter{n: b.n, at: b.at, first: b.first, open: true, reused: c.reused, changed: c.changed}, false
+		}
+	}
 	switch {
 	case c.open && r.N <= c.n && !r.Time.After(c.at):
 		return true // a hub without the end of its journal cannot know it
-	case c.n == 0, r.N == c.n+1, c.gone:
+	case r.N == c.n+1:
 	case c.open && r.N > c.n:
 		l.miss(r, r.N-c.n-1)
 	case c.open: // another has the name, and nobody knows what the one before told last
 		l.miss(r, anyNumber)
+	case c.n == 0, c.gone:
 	case r.N == 1 && (c.reused > 0 || c.maybe):
 	case r.N <= c.n && c.maybe && r.Time.After(c.at):
 		l.miss(r, r.N-1)

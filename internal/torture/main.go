@@ -79,13 +79,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func (p *plan) torture(ctx context.Context, stdout io.Writer, printer *cli.Printer) error {
 	private := os.Getenv(inNamespace) != ""
-	if !private && os.Geteuid() == 0 {
-		return enterNamespace(ctx, p.seed)
-	}
-	if !private {
-		printer.Print("info: not root: no disk is filled, and if this is killed by SIGKILL its processes live on")
-	} else if err := mountProc(); err != nil {
+	if private {
+		if err := mountProc(); err != nil {
+			return err
+		}
+	} else if err := enterNamespace(ctx, p.seed); !errors.Is(err, unix.EPERM) {
 		return err
+	} else {
+		printer.Print("info: no namespaces: no disk is filled, and what runs here lives on if this is killed by SIGKILL: " + cli.Cause(err))
 	}
 	bin, err := filepath.Abs(p.bin)
 	if err != nil {
@@ -122,7 +123,7 @@ const inNamespace = "TORTURE_NAMESPACE"
 
 // enterNamespace runs this program once more in a mount and a pid namespace of its own: there it may
 // mount a small disk that nobody else sees, and whatever ends it, or us, the kernel ends all that it
-// has started.
+// has started. The error is EPERM where that is not allowed; else it is that of the other.
 func enterNamespace(ctx context.Context, seed uint64) error {
 	runtime.LockOSThread() // the child is to die with the thread that has started it
 	defer runtime.UnlockOSThread()

@@ -18,10 +18,17 @@ import (
 )
 
 // run is storms, and a calm after each in which everything is judged; and the end, in which svscan
-// is told to bring everything down.
+// is told to bring everything down. It is also told so in every other storm, and started again.
 func (t *torture) run(ctx context.Context) error {
 	for end := rig.Now() + t.length; rig.Now() < end; {
-		if err := t.storm(ctx, min(rig.Now()+t.round, end)); err != nil {
+		until := min(rig.Now()+t.round, end)
+		if t.random.IntN(2) == 0 {
+			if err := t.storm(ctx, until-t.round/10); err != nil {
+				return err
+			}
+			t.log.add(t.endScan())
+		}
+		if err := t.storm(ctx, until); err != nil {
 			return err
 		}
 		if err := t.calm(ctx); err != nil {
@@ -174,10 +181,10 @@ func (t *torture) summary() string {
 		}
 	}
 	c, l := t.count, t.ears
-	return fmt.Sprintf("%d steps: %d kills, %d stops, %d commands (%d without a supervise, %d acknowledged),\n"+
+	return fmt.Sprintf("%d steps: %d kills, %d stops, %d times all brought down, %d commands (%d without a supervise, %d acknowledged),\n"+
 		"%d waits and %d requests (%d done), %d upgrades, %d moves, disk full %d times;\n"+
 		"%d starts of services, %d events, %d gaps with %d events missed, %d ends and %d whole journals lost,\n"+
 		"%d left running by removals, %d lines lost with a pipe",
-		c.steps, c.kills, c.stops, c.commands, c.refused, len(l.acked), c.waits, c.requests, c.done, c.upgrades, c.moves, c.fills,
+		c.steps, c.kills, c.stops, c.ends, c.commands, c.refused, len(l.acked), c.waits, c.requests, c.done, c.upgrades, c.moves, c.fills,
 		runs, l.events, l.gaps, l.missed, l.leaps, l.epochs, c.orphans, c.lines)
 }

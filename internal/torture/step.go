@@ -202,6 +202,17 @@ func (t *torture) killScan(draw) string {
 	return t.kill("svscan", t.scanner())
 }
 
+// endScan has svscan bring everything down. It is started again when it has ended.
+func (t *torture) endScan() string {
+	if t.svscan == 0 {
+		return "no svscan to end"
+	}
+	t.ending = true
+	t.ears.mayEnd()
+	t.count.ends++
+	return said("TERM to svscan", unix.Kill(t.svscan, unix.SIGTERM))
+}
+
 // hub returns the hub.
 func (t *torture) hub() *process.Handle {
 	r, err := state(filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub))

@@ -60,7 +60,7 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 		},
 	} {
 		l := newListener()
-		l.changed("moved", true)
+		l.removed("moved")
 		got := hear(t, l, append([]string{first}, strings.Split(test.lines, "\n")...)...)
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%s\nis wrong by %q, not %q", test.lines, got, test.wrong)

@@ -43,6 +43,7 @@ type torture struct {
 	made     int           // names and directories, so that none comes twice
 	svscan   int           // its pid, 0 while there is none
 	killed   bool          // by us
+	ending   bool          // it was told to
 	full     time.Duration // until when the disk is full
 	later    []due
 	log      steps
@@ -56,7 +57,7 @@ type torture struct {
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines, runs, waits, requests, done int
+	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines, runs, waits, requests, done, ends int
 }
 
 // A due is something that is to be done at a time.
@@ -132,7 +133,7 @@ func (t *torture) startScan() error {
 	if err != nil {
 		return fmt.Errorf("unable to start svscan (make): %w", err)
 	}
-	t.svscan, t.killed = pid, false
+	t.svscan, t.killed, t.ending = pid, false, false
 	return nil
 }
 
@@ -153,7 +154,8 @@ func (t *torture) reap() {
 		// A signal before it has its handlers is ours, too.
 		early := status.Signaled() && (status.Signal() == syscall.SIGHUP || status.Signal() == syscall.SIGUSR2)
 		noRoom := status.Exited() && status.ExitStatus() == noRoomStatus && rig.Now() < t.full+time.Second
-		if !t.killed && !early && !noRoom {
+		done := t.ending && (status.Exited() && status.ExitStatus() == 0 || status.Signaled() && status.Signal() == syscall.SIGTERM)
+		if !t.killed && !early && !noRoom && !done {
 			t.fail("svscan ended by itself: status %#x", int(status))
 		}
 		t.svscan = 0
