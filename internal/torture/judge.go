@@ -164,6 +164,7 @@ func (t *torture) judgeState(s *service, bad complaint) {
 		bad("runs as %d, and alive is %d", r.PID, alive)
 	case r.Program != machine.Run.String() && alive != 0:
 		bad("is %s, and alive is %d", r.State, alive)
+	case r.Paused && isStopped(alive): // a run that is stopped while it ends does not end
 	case r.Want == machine.WantDown.String() && alive != 0:
 		bad("is wanted down, and %d is alive", alive)
 	case r.Want == machine.WantUp.String() && s.restful && alive == 0 && r.State != event.PhaseBackoff:
