@@ -12,7 +12,7 @@ BENCH ?=
 # Arguments of the torture: make torture TORTURE='--time 30m --seed 7'.
 TORTURE ?=
 
-COMMANDS := svscan supervise svc svstat svevents
+COMMANDS := svscan supervise svc svstat svevents svmon
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
 # No symbols and no cgo: what supervise links is memory that every service costs.
 # A stage of supervise that begins before Go's runtime does: see internal/process/stage_linux_amd64.s.

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package e2e runs the scripts of testdata/script: the real five binaries, real processes and the
+// Package e2e runs the scripts of testdata/script: the real binaries, real processes and the
 // real clients of the other suites.
 //
 // Commands of the scripts beside testscript's own are in commands_test.go. A script that fails
@@ -29,7 +29,7 @@ import (
 const root = "../.."
 
 // binaries are the commands that scripts find first in their PATH.
-var binaries = []string{"svscan", "supervise", "svc", "svstat", "svevents"}
+var binaries = []string{"svscan", "supervise", "svc", "svstat", "svevents", "svmon"}
 
 // scratch is a directory of this run: binaries and the scripts' work directories. It is removed
 // at the end, also when the run is interrupted.

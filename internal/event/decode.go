@@ -100,7 +100,9 @@ func setValue(at any, value []byte) bool {
 	case *Exit:
 		return p.set(value)
 	case *[]int:
-		return setInts(p, value)
+		return setList(p, value)
+	case *[]time.Duration:
+		return setList(p, value)
 	}
 	return false
 }
@@ -131,8 +133,8 @@ func (e *Exit) set(value []byte) bool {
 	return true
 }
 
-func setInts(p *[]int, value []byte) bool {
-	var list []int
+func setList[T any](p *[]T, value []byte) bool {
+	var list []T
 	s := scanner{rest: value}
 	if !s.take('[') {
 		return false
@@ -142,11 +144,11 @@ func setInts(p *[]int, value []byte) bool {
 		if s.value(0) != nil {
 			return false
 		}
-		n, err := strconv.Atoi(string(trimSpace(start[:len(start)-len(s.rest)])))
-		if err != nil {
+		var one T
+		if !setValue(&one, trimSpace(start[:len(start)-len(s.rest)])) {
 			return false
 		}
-		list = append(list, n)
+		list = append(list, one)
 		if s.take(']') {
 			*p = list
 			return true

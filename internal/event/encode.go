@@ -51,6 +51,8 @@ var columns = []column{
 	{"started_at", func(r *Record) any { return &r.StartedAt }},
 	{"due_at", func(r *Record) any { return &r.DueAt }},
 	{"delay", func(r *Record) any { return &r.Delay }},
+	{"flaps", func(r *Record) any { return &r.Flaps }},
+	{"retries", func(r *Record) any { return &r.Retries }},
 	{"group", func(r *Record) any { return &r.Group }},
 	{"todo", func(r *Record) any { return &r.Todo }},
 	{"sent", func(r *Record) any { return &r.Sent }},
@@ -142,7 +144,9 @@ func (r *Record) appendValue(dst []byte, c column) []byte {
 	case *Exit:
 		dst = p.append(dst)
 	case *[]int:
-		dst = appendInts(dst, *p)
+		dst = appendList(dst, *p, func(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) })
+	case *[]time.Duration:
+		dst = appendList(dst, *p, AppendSeconds)
 	}
 	return dst
 }
@@ -160,13 +164,13 @@ func (e Exit) append(dst []byte) []byte {
 	}
 }
 
-func appendInts(dst []byte, list []int) []byte {
+func appendList[T any](dst []byte, list []T, one func([]byte, T) []byte) []byte {
 	for i, n := range list {
 		sep := byte(',')
 		if i == 0 {
 			sep = '['
 		}
-		dst = strconv.AppendInt(append(dst, sep), int64(n), 10)
+		dst = one(append(dst, sep), n)
 	}
 	if len(list) > 0 {
 		dst = append(dst, ']')

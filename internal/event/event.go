@@ -123,10 +123,12 @@ type Record struct {
 	Count      uint64 // the N of the last event of the same step, where that is not this one
 	Since      time.Time
 	ReadySince time.Time
-	StartedAt  time.Duration // monotonic, since boot: the last start of run
-	DueAt      time.Duration // monotonic: the next start
-	Delay      time.Duration // the current delay of the back-off
-	Todo       string        // what was begun and cannot be seen: "finish", or "start"
+	StartedAt  time.Duration   // monotonic, since boot: the last start of run
+	DueAt      time.Duration   // monotonic: the next start
+	Delay      time.Duration   // the current delay of the back-off
+	Flaps      []time.Duration // monotonic: the last deaths that count
+	Retries    int             // after it was held for them
+	Todo       string          // what was begun and cannot be seen: "finish", or "start"
 
 	// What a stop, or the killing of what is left, needs to go on.
 	Group    int           // pid of the last run: its process group

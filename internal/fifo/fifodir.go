@@ -101,6 +101,12 @@ func Subscribe(path string) (*Subscription, error) {
 	return &Subscription{os.NewFile(uintptr(fd), path+"/"+name), path + "/" + name}, nil
 }
 
+// IsThere reports that who notifies still finds the subscriber: its fifodir may have been removed or replaced.
+func (s *Subscription) IsThere() bool {
+	var there unix.Stat_t
+	return unix.Stat(s.path, &there) == nil
+}
+
 // Close ends the subscription.
 func (s *Subscription) Close() error {
 	return errors.Join(wrap("unlink", s.path, unix.Unlink(s.path)), s.File.Close())

@@ -8,7 +8,7 @@ import (
 )
 
 func (t *step) began(b Began) {
-	t.Phase, t.Delay, t.Since = event.PhaseDown, minDelay, t.at.Wall
+	t.Phase, t.Since = event.PhaseDown, t.at.Wall
 	if !b.Down {
 		t.Want = WantUp
 	}
@@ -67,12 +67,12 @@ func (t *step) adopt() {
 		if t.Phase != event.PhaseStopping {
 			t.Phase = event.PhaseUp
 		}
-		if !t.Ready && t.Phase == event.PhaseUp {
+		if !t.Ready && t.Phase == event.PhaseUp && !t.set.Tells() {
 			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
 		}
 	case Finish:
 		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
-	case NoRole, Script:
+	case NoRole, Script, Check:
 	}
 }
 
@@ -93,7 +93,7 @@ func (t *step) resume(r event.Record) {
 		t.Want = WantOnce
 	}
 	t.Leaving = r.Leaving
-	t.Deaths, t.Delay = r.Deaths, max(r.Delay, minDelay)
+	t.Deaths, t.Delay, t.Flaps, t.Retries = r.Deaths, r.Delay, r.Flaps, r.Retries
 	t.Since, t.ReadySince = r.Since, r.ReadySince
 	t.StartedAt, t.Lived = r.StartedAt, r.Lived
 	t.RunPID, t.Asked, t.Sent, t.Why = r.Group, r.Asked, control.Signal(r.Sent), r.AskedWhy
@@ -116,11 +116,15 @@ func (t *step) resume(r event.Record) {
 // resumeIdle takes over a service of which nothing runs.
 func (t *step) resumeIdle(r event.Record) {
 	switch r.State { //nolint:exhaustive // the others were on the way to a start
-	case event.PhaseFailed, event.PhaseFinishing:
+	case event.PhaseFailed:
+		if t.Want != WantDown {
+			t.NextAt = max(r.DueAt, 1)
+		}
+	case event.PhaseFinishing:
 	case event.PhaseBackoff:
 		t.Phase, t.NextAt = event.PhaseBackoff, max(r.DueAt, 1)
 	default:
-		t.Phase = event.PhaseDown
+		t.Phase, t.Ready = event.PhaseDown, r.Ready
 	}
 	if t.Want == WantOnce && r.Todo != todoStart {
 		t.Want = WantDown // it has had its once

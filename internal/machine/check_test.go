@@ -15,6 +15,9 @@ func (w *world) check() {
 	if s.ScriptPID != w.script.pid || (s.Job.Program != "") != (w.script.pid != 0) || len(s.Queue) > 0 && s.Job.Program == "" {
 		w.fail("has a script %d, and there is %d", s.ScriptPID, w.script.pid)
 	}
+	if s.CheckPID != w.probe.pid || s.Checking != (s.CheckPID != 0) {
+		w.fail("has a check %d, and there is %d", s.CheckPID, w.probe.pid)
+	}
 	idle := s.Role == NoRole && s.Job.Program == ""
 	switch s.Phase {
 	case event.PhaseStarting, event.PhaseUp, event.PhaseStopping:
@@ -25,8 +28,12 @@ func (w *world) check() {
 		if s.Role != NoRole || idle && (w.owed.want == wantsUp || w.owed.want == wantsOnce || w.owed.leaving) {
 			w.fail("is down, and has something to do")
 		}
-	case event.PhaseFailed, event.PhaseBackoff, event.PhaseWaiting:
-		if s.Role != NoRole || (s.Want == WantDown) != (s.Phase == event.PhaseFailed) || w.owed.leaving {
+	case event.PhaseWaiting:
+		if s.Role != NoRole || s.Want == WantDown || w.owed.leaving || w.unmet == "" && len(s.Leftover.PIDs) == 0 {
+			w.fail("waits for nothing")
+		}
+	case event.PhaseFailed, event.PhaseBackoff:
+		if s.Role != NoRole || (s.Want == WantDown) != w.heldForGood() || w.owed.leaving {
 			w.fail("is %s, and that is not so", s.Phase)
 		}
 	case event.PhaseFinishing:
@@ -48,23 +55,34 @@ func (w *world) check() {
 	w.checkTimers()
 }
 
+// heldForGood reports that only the operator can have the service started again.
+func (w *world) heldForGood() bool { return w.state.Phase == event.PhaseFailed && w.state.NextAt == 0 }
+
 // checkTimers holds that there is a time for everything that waits for one, and for nothing else.
 func (w *world) checkTimers() {
 	s, limit := w.state, w.set.TimeoutFinish != 0
 	hungUp := w.owed.eof && s.Role == Run && s.Phase != event.PhaseStopping && limit
+	up := s.Phase == event.PhaseUp
+	asked := up && !s.Paused && w.set.Asks() && (s.Ready && w.set.CheckFailures != 0 || !s.Ready && w.set.NotificationFD == 0)
+	triesAgain := s.Phase == event.PhaseFailed && s.Want != WantDown
+	ages := s.Phase == event.PhaseUp && w.set.MaxAge.Age != 0
 	for _, timer := range []struct {
 		name string
 		at   time.Duration
 		must bool
 		may  bool
 	}{
-		{"next", s.NextAt, s.Phase == event.PhaseBackoff, s.Phase == event.PhaseBackoff},
-		{"ready", s.ReadyAt, s.Phase == event.PhaseUp && !s.Ready, s.Phase == event.PhaseUp},
+		{"next", s.NextAt, s.Phase == event.PhaseBackoff || triesAgain, s.Phase == event.PhaseBackoff || triesAgain},
+		{"ready", s.ReadyAt, up && !s.Ready && !w.set.Tells(), up && !w.set.Tells()},
+		{"not ready", s.ReadyBy, false, up && !s.Ready && w.set.TimeoutReady != 0},
+		{"check", s.CheckAt, asked && !s.Checking, asked && !s.Checking},
+		{"end of a check", s.CheckEnd, s.CheckPID != 0 && !w.probe.killed, s.CheckPID != 0},
 		{"stage", s.StageAt, len(s.Stages) > 0, len(s.Stages) > 0},
 		{"kill", s.KillAt, s.Phase == event.PhaseStopping && w.set.TimeoutKill != 0 && !w.main.killed, s.Role == Run},
 		{"finish", s.FinishAt, s.Role == Finish && limit && !w.main.killed, s.Role == Finish},
 		{"script", s.ScriptAt, s.ScriptPID != 0 && limit && !w.script.killed, s.ScriptPID != 0},
 		{"clear", s.ClearAt, s.Clearing, s.Clearing},
+		{"age", s.AgeAt, ages, ages},
 		{"end of file", s.EOFAt, hungUp, w.owed.eof && s.Leaving},
 	} {
 		if timer.must && timer.at == 0 {

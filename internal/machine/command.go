@@ -88,7 +88,7 @@ func (t *step) up(want Want) {
 		return
 	}
 	t.Want = want
-	t.Delay, t.Deaths, t.ForGood = minDelay, 0, false
+	t.pardon()
 	if t.Role != NoRole || t.Phase == event.PhaseStarting || t.Phase == event.PhaseFinishing {
 		return
 	}
@@ -107,13 +107,13 @@ func (t *step) down() {
 // goDown stops run, or cancels what would start it.
 func (t *step) goDown(c control.Command) {
 	t.Want = WantDown
-	t.Delay, t.Deaths, t.ForGood = minDelay, 0, false
+	t.pardon()
 	switch {
 	case t.Role == Run || t.Phase == event.PhaseStarting:
 		t.stop(c)
 	case t.Phase == event.PhaseFinishing:
-	case t.Phase != event.PhaseDown:
-		t.Phase, t.NextAt = event.PhaseDown, 0
+	case t.Phase != event.PhaseDown, t.Ready:
+		t.Phase, t.NextAt, t.Ready = event.PhaseDown, 0, false
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 	}
 }
@@ -170,7 +170,8 @@ func (t *step) reload() {
 func (t *step) stop(c control.Command) {
 	first := t.Phase != event.PhaseStopping
 	t.Asked, t.Phase = true, event.PhaseStopping
-	t.ReadyAt = 0
+	t.ReadyAt, t.ReadyBy = 0, 0
+	t.endCheck()
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
@@ -237,6 +238,7 @@ func (t *step) jobDone(j Job, handled bool) {
 // upgrade follows a try of the new binary.
 func (t *step) upgrade(possible bool) {
 	if possible {
+		t.endCheck() // nobody would wait for it
 		t.do(Upgrade{})
 		return
 	}

@@ -47,6 +47,12 @@ func (w *world) choose(choices uint16) {
 	if choices&0x100 != 0 {
 		w.set.Control = "tdupckx"
 	}
+	if choices&0x400 != 0 {
+		w.set.Flap = twice
+	}
+	if choices&0x800 != 0 {
+		w.set.Restart.When = settings.Failure
+	}
 	if choices&0x200 != 0 {
 		w.set.TimeoutKill, w.set.DownSignal = 3*time.Second, twoStages
 	}

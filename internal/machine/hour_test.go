@@ -76,12 +76,13 @@ func jumping(mono time.Duration) time.Time {
 func TestCrashLoopHour(t *testing.T) {
 	h := &hour{wall: steady}
 	h.pass(time.Hour)
-	want := minDelay
+	backoff := settings.Default().Backoff
+	want := backoff.Min
 	for i := range h.starts[1:] {
 		if got := h.starts[i+1] - h.starts[i]; got != want {
 			t.Fatalf("start %d came %v after the one before, not %v", i+1, got, want)
 		}
-		want = min(want*delayFactor, maxDelay)
+		want = backoff.Longer(want)
 	}
 	if n := len(h.starts); n < 120 || n > 130 {
 		t.Errorf("%d starts in an hour", n)

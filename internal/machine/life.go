@@ -3,7 +3,6 @@ package machine
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"vigil/internal/control"
@@ -17,9 +16,7 @@ func (t *step) start() {
 	if t.Role != NoRole || t.Phase == event.PhaseStarting {
 		return
 	}
-	if t.NextAt = 0; t.set.Leftover == settings.Wait && len(t.Leftover.PIDs) > 0 {
-		t.Phase = event.PhaseWaiting
-		t.tell(event.Record{Event: event.Waiting, PIDs: t.Leftover.PIDs, Why: settings.Leftover})
+	if t.NextAt, t.Ready = 0, false; t.waits() {
 		return
 	}
 	t.Phase = event.PhaseStarting
@@ -47,13 +44,15 @@ func (t *step) staged(s Staged) {
 		if t.Job.Before == control.Upgrade {
 			t.ScriptAt = t.after(tryTime)
 		}
+	case Check:
+		t.CheckPID, t.CheckEnd = s.PID, t.after(t.set.CheckTimeout)
 	case NoRole:
 	}
 	t.do(Release{PID: s.PID})
 }
 
 func (t *step) ran(r Ran) {
-	if r.Role == Script || r.Role != t.Role {
+	if r.Role != t.Role || t.Released {
 		return
 	}
 	if t.Released = true; r.Role == Finish {
@@ -62,24 +61,28 @@ func (t *step) ran(r Ran) {
 	}
 	if t.Phase == event.PhaseStarting {
 		t.Phase = event.PhaseUp
-		t.ReadyAt = t.after(readyAfter)
+		t.awaitReady()
 	}
 	t.tell(event.Record{Event: event.Up})
 	t.do(Notify{"u"})
 }
 
 func (t *step) notRun(n NotRun) {
-	t.do(Warn{n.Reason})
+	if n.Role != Check {
+		t.do(Warn{n.Reason})
+	}
 	switch n.Role {
 	case Script:
 		t.scriptDone(false)
+	case Check:
+		t.checked(false)
 	case Finish:
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.settle(false)
 	case Run:
-		t.Deaths++
-		t.Lived, t.Asked = 0, false // what was asked for is done; a start that fails at once must wait
+		t.Exit, t.Lived, t.Asked = event.Exit{Ended: true, Code: exitNoExec}, 0, false // what was asked for is done
+		t.countDeath()
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
@@ -97,7 +100,7 @@ func (t *step) forget() {
 	t.Paused, t.Term, t.Ready = false, false, false
 	t.ReadySince = time.Time{}
 	t.Stages = nil
-	t.ReadyAt, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0
+	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
 }
 
 // exitNoExec is how a stage ends that was not released, or whose exec failed.
@@ -114,6 +117,8 @@ func (t *step) died(d Died) {
 	switch {
 	case d.PID == 0:
 		t.helperDied(d)
+	case d.PID == t.CheckPID:
+		t.checked(d.Exit.OK())
 	case d.PID == t.ScriptPID:
 		t.scriptDone(d.Exit.OK())
 	case d.PID != t.PID:
@@ -141,15 +146,9 @@ func (t *step) runDied(d Died) {
 	t.Exit = d.Exit
 	t.Lived = max(0, t.at.Mono-t.StartedAt)
 	t.Why = t.reason()
-	counts := !t.Asked || strings.HasPrefix(t.Why, "rule:")
-	switch {
-	case !counts:
-	case t.Lived >= readyAfter:
-		t.Deaths = 1
-	default:
-		t.Deaths++
-	}
+	t.countDeath()
 	t.forget()
+	t.endCheck()
 	t.Since, t.Leftover = t.at.Wall, d.Leftover
 	t.do(Tally{d.Exit})
 	exited := event.Record{
@@ -164,7 +163,7 @@ func (t *step) runDied(d Died) {
 		return
 	}
 	t.Phase = event.PhaseDown
-	if wait := t.wait(); wait > 0 && t.Want == WantUp && !t.Leaving {
+	if wait := t.wait(); wait > 0 && t.startsAgain() {
 		t.Phase, exited.Next = event.PhaseBackoff, wait
 	}
 	t.tell(exited)
@@ -185,7 +184,6 @@ func (t *step) helperDied(d Died) {
 	case t.Clearing:
 		t.settle(t.ForGood)
 	case t.Phase == event.PhaseWaiting && len(t.Leftover.PIDs) == 0:
-		t.Phase = event.PhaseDown
 		t.start()
 	}
 }
@@ -252,14 +250,6 @@ func (t *step) finishArgs() []string {
 	return []string{strconv.Itoa(code), strconv.Itoa(signal), t.Name, strconv.Itoa(t.RunPID)}
 }
 
-// wait returns how long the next start must wait: not before the last start plus the delay.
-func (t *step) wait() (wait time.Duration) {
-	if t.Asked || t.Lived >= t.Delay {
-		return 0
-	}
-	return max(0, t.StartedAt+t.Delay-t.at.Mono)
-}
-
 // settle goes on after the death of run and the end of finish.
 func (t *step) settle(forGood bool) { t.settleAfter("", forGood) }
 
@@ -271,57 +261,30 @@ func (t *step) settleAfter(before string, forGood bool) {
 		}
 		return
 	}
-	notify := before + "D"
 	switch {
 	case t.Leaving:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
-		t.do(Notify{notify})
+		t.do(Notify{before + "D"})
 		t.leave()
-		return
 	case forGood:
-		t.Phase, t.Want = event.PhaseFailed, WantDown
-		t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths})
-		notify = before + "OD"
+		t.fail(before, svdir.Finish)
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
+		t.do(Notify{before + "D"})
+	case !t.restarts():
+		t.over(before)
+	case t.flaps():
+		t.flapped(before)
 	default:
-		t.again(notify)
-		return
+		t.again(before + "D")
 	}
-	t.do(Notify{notify})
-}
-
-// again starts run again, now or after the back-off. A start at once begins with its stage, so that
-// this comes into being while the death is put on disk and told.
-func (t *step) again(notify string) {
-	wait := t.wait()
-	short := t.Lived < t.Delay && !t.Asked
-	switch {
-	case short:
-		t.Delay = min(t.Delay*delayFactor, maxDelay)
-	case !t.Asked:
-		t.Delay = minDelay
-	}
-	if wait == 0 {
-		past := append(t.actions, Notify{notify})
-		t.actions = nil
-		t.start()
-		if t.Phase == event.PhaseStarting {
-			t.actions = append(t.actions, past...)
-		} else {
-			t.actions = append(past, t.actions...)
-		}
-		return
-	}
-	t.Phase, t.NextAt = event.PhaseBackoff, t.after(wait)
-	t.tell(event.Record{Event: event.Backoff, Exit: t.Exit, Next: wait, Deaths: t.Deaths})
-	t.do(Notify{notify})
 }
 
 // leave ends supervise. A service that runs goes on running.
 func (t *step) leave() {
+	t.endCheck()
 	t.tell(event.Record{Event: event.Unsupervised})
 	t.do(Notify{"x"}, Exit{})
 }
@@ -332,9 +295,16 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ReadyAt) {
 		t.Released = true // one that was adopted as a stage is its program by now, or is about to end
-		t.Ready, t.ReadySince = true, t.at.Wall
-		t.tell(event.Record{Event: event.Ready})
-		t.do(Notify{"U"})
+		t.becomeReady()
+	}
+	if t.due(&t.ReadyBy) && t.Role == Run {
+		t.restartFor(whyReady)
+	}
+	if t.due(&t.CheckAt) {
+		t.startCheck()
+	}
+	if t.due(&t.CheckEnd) && t.CheckPID != 0 {
+		t.kill(t.CheckPID, settings.CheckTimeout)
 	}
 	if t.due(&t.StageAt) {
 		t.sendStage()
@@ -352,6 +322,9 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ClearAt) {
 		t.do(Look{})
+	}
+	if t.due(&t.AgeAt) && t.Role == Run {
+		t.restartFor(whyAge)
 	}
 	if t.due(&t.EOFAt) && t.Role == Run {
 		t.Want = WantDown

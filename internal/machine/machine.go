@@ -38,22 +38,23 @@ func (w Want) String() string {
 type Role byte
 
 // The roles. Run and Finish follow each other and are recorded; a Script (a control program or
-// reload) may run beside them.
+// reload) and a Check (or probe) may run beside them.
 const (
 	NoRole Role = iota
 	Run
 	Finish
 	Script
+	Check
 )
 
-// String is the name of the role's program in records; a script has none.
+// String is the name of the role's program in records; the others are in none.
 func (r Role) String() string {
 	switch r {
 	case Run:
 		return "run"
 	case Finish:
 		return "finish"
-	case NoRole, Script:
+	case NoRole, Script, Check:
 	}
 	return ""
 }
@@ -63,13 +64,6 @@ type Instant struct {
 	Mono time.Duration // since boot
 	Wall time.Time
 }
-
-// Limits of the default back-off: the delay from one start to the next, in a crash loop.
-const (
-	minDelay    = time.Second
-	maxDelay    = 30 * time.Second
-	delayFactor = 2
-)
 
 // readyAfter is the life after which a service that cannot tell counts as ready.
 const readyAfter = time.Second
@@ -116,24 +110,37 @@ type State struct {
 	Since      time.Time // last start, or last time it went down
 	ReadySince time.Time
 	StartedAt  time.Duration
-	Delay      time.Duration
+	Delay      time.Duration    // of the back-off; what is below its least means that
+	Flaps      []time.Duration  // when run died, the last deaths that count
+	Retries    int              // of a service that was held because it was flapping
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
 	Leftover   Leftover
-	Clearing   bool // finish is over, and what is left of the process group is being killed
-	ForGood    bool // finish said: never again
+	WaitsFor   string // in phase waiting: why
+	Clearing   bool   // finish is over, and what is left of the process group is being killed
+	ForGood    bool   // finish said: never again
 
 	Job       Job // the script that runs, or is being started
 	ScriptPID int
 	Queue     []Job
 
+	CheckPID int
+	CheckRun uint64 // Starts when it was started: a later run is not meant
+	Checking bool   // one runs, or is being started
+	Probing  bool   // it is the probe
+	Failures int    // of checks in a row, since run was ready
+
 	// Deadlines.
 	NextAt   time.Duration // the next start, in phase backoff
 	ReadyAt  time.Duration // it counts as ready
+	ReadyBy  time.Duration // it has to be
+	CheckAt  time.Duration // the next check
+	CheckEnd time.Duration // KILL to the check
 	StageAt  time.Duration // the next signal of a stop
 	KillAt   time.Duration // KILL to run's group
 	FinishAt time.Duration // KILL to finish
 	ScriptAt time.Duration // KILL to the script
 	ClearAt  time.Duration // look again whether the process group is empty
+	AgeAt    time.Duration // run is too old
 	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
 }
 
@@ -147,6 +154,8 @@ type Leftover struct {
 type Input struct {
 	At       Instant
 	Settings settings.Settings
+	Unmet    string // a service that this one needs, and that is not ready
+	Lost     string // one that it is bound to
 	What     What
 }
 
@@ -284,12 +293,14 @@ type step struct {
 	State
 	at      Instant
 	set     settings.Settings
+	unmet   string
+	lost    string
 	actions []Action
 }
 
 // Step returns the state after the input, and what to do, in order.
 func (s State) Step(in Input) (State, []Action) {
-	t := step{State: s, at: in.At, set: in.Settings}
+	t := step{State: s, at: in.At, set: in.Settings, unmet: in.Unmet, lost: in.Lost}
 	switch w := in.What.(type) {
 	case Began:
 		t.began(w)
@@ -309,9 +320,16 @@ func (s State) Step(in Input) (State, []Action) {
 		t.died(w)
 	case Noticed:
 		t.tell(event.Record{Event: event.Config, File: w.File, Reason: w.Reason})
+	case Notified:
+		t.notified()
+	case NeedsChanged:
+		t.needsChanged()
 	case Ticked:
 		t.ticked()
 	}
+	t.watchNeeds()
+	t.watchAge()
+	t.watchChecks()
 	t.signalFirst()
 	t.number()
 	return t.State, t.actions
@@ -351,7 +369,10 @@ func (t *step) number() {
 // Deadline returns the moment of the next Ticked that is due, 0 if nothing is waited for.
 func (s State) Deadline() time.Duration {
 	var first time.Duration
-	for _, d := range []time.Duration{s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt} {
+	for _, d := range []time.Duration{
+		s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt,
+		s.ReadyBy, s.CheckAt, s.CheckEnd,
+	} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d
 		}

@@ -16,9 +16,9 @@ const long = time.Hour
 // do does one move.
 func (w *world) do(m move) {
 	if m.long {
-		w.state.StartedAt = w.now - long
+		w.state.StartedAt, w.state.Flaps = w.now-long, nil
 		if b, ok := m.what.(Began); ok {
-			b.Prior.StartedAt, b.Prior.Lived = w.now-long, long
+			b.Prior.StartedAt, b.Prior.Lived, b.Prior.Flaps = w.now-long, long, nil
 			m.what = b
 		}
 	}
@@ -28,12 +28,18 @@ func (w *world) do(m move) {
 		}
 	}
 	w.refuse, w.left = m.refuse, m.left
+	if _, changed := m.what.(NeedsChanged); changed {
+		w.unmet = m.unmet
+	}
 	w.turn(m.what)
 	w.refuse, w.left = false, Leftover{}
 }
 
 func deadlines(s *State) []*time.Duration {
-	return []*time.Duration{&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt}
+	return []*time.Duration{
+		&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt, &s.AgeAt,
+		&s.ReadyBy, &s.CheckAt, &s.CheckEnd,
+	}
 }
 
 // moves are all that can happen next.
@@ -61,6 +67,9 @@ func (w *world) moves() []move {
 	moves = append(moves, move{what: Ticked{}})
 	if bits.OnesCount(uint(all)) > 1 {
 		moves = append(moves, move{what: Ticked{}, due: all})
+	}
+	if len(w.set.Needs) > 0 {
+		moves = append(moves, move{what: NeedsChanged{}}, move{what: NeedsChanged{}, unmet: w.set.Needs[0].Name})
 	}
 	moves = append(moves, w.deaths()...)
 	for _, left := range w.lefts(false) {
@@ -97,8 +106,18 @@ func (w *world) deaths() []move {
 			moves = append(moves, move{what: Died{PID: w.script.pid, Exit: event.Exit{Ended: true, Code: code}}})
 		}
 	}
+	if w.probe.pid != 0 && w.probe.stage == let {
+		moves = append(moves, move{what: Ran{Check}}, move{what: NotRun{Role: Check}})
+	} else if w.probe.pid != 0 {
+		for code := range 2 {
+			moves = append(moves, move{what: Died{PID: w.probe.pid, Exit: event.Exit{Ended: true, Code: code}}})
+		}
+	}
 	if w.main.pid == 0 {
 		return moves
+	}
+	if w.main.role == Run && w.main.stage != held && w.main.stage != doomed && w.set.NotificationFD != 0 {
+		moves = append(moves, move{what: Notified{}})
 	}
 	if w.main.stage == let {
 		moves = append(moves, move{what: Ran{w.main.role}})
@@ -123,7 +142,11 @@ func (w *world) exits(r Role) []event.Exit {
 	case r == Finish:
 		return []event.Exit{{Ended: true, Unknown: true}, {Ended: true, Code: exitForGood}}
 	}
-	return []event.Exit{{Ended: true, Code: 3}}
+	exits := []event.Exit{{Ended: true, Code: 3}}
+	if w.set.Restart.When != settings.Always {
+		exits = append(exits, event.Exit{Ended: true})
+	}
+	return exits
 }
 
 // begins are the ways in which a new supervise may find what the one before has left.
@@ -189,6 +212,8 @@ func (w *world) ending(ran bool) (move, bool) {
 	}
 	exit := event.Exit{Ended: true, Code: 3}
 	switch {
+	case w.unmet != "" && !w.gone:
+		return move{what: NeedsChanged{}}, true
 	case w.gone && w.disk.Event == event.Unsupervised:
 		return move{}, false
 	case w.gone:
@@ -200,6 +225,8 @@ func (w *world) ending(ran bool) (move, bool) {
 		return move{what: Ran{Script}}, true
 	case w.script.pid != 0:
 		return move{what: Died{PID: w.script.pid}}, true
+	case w.probe.pid != 0:
+		return move{what: Died{PID: w.probe.pid, Exit: exit}}, true
 	case w.main.role == Finish, w.main.pid != 0 && !ran:
 		return move{what: Died{PID: w.main.pid, Exit: exit}}, true
 	case w.main.pid == 0 && len(w.state.Leftover.PIDs) > 0 && (w.state.Clearing || w.state.Phase == event.PhaseWaiting):

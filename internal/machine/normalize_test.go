@@ -22,6 +22,7 @@ func (w *world) normalize() {
 		Asked: d.Asked && (d.Program != "" || d.Todo == todoFinish), StartedAt: w.now, DueAt: w.ahead(d.DueAt),
 		Term: d.Term && d.State == event.PhaseStopping, Stages: d.Stages, StageAt: w.ahead(d.StageAt),
 		KillAt: w.ahead(d.KillAt), EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
+		Flaps: w.recent(d.Flaps), Retries: min(d.Retries, w.set.Flap.Retries), Exit: w.verdict(d.Exit),
 	}
 	if d.Start != 0 {
 		d.Start = uint64(d.PID) * 10
@@ -35,25 +36,60 @@ func (w *world) normalize() {
 	}
 	s.Job = w.job(s.Job)
 	s.PID, s.RunPID, s.ScriptPID = w.rename(s.PID), w.rename(s.RunPID), w.rename(s.ScriptPID)
+	s.CheckPID = w.rename(s.CheckPID)
+	if s.Failures = min(s.Failures, w.set.CheckFailures); s.CheckPID == 0 || s.CheckRun == s.Starts {
+		s.CheckRun = 1
+	} else {
+		s.CheckRun = 99
+	}
+	if s.Phase != event.PhaseWaiting {
+		s.WaitsFor = ""
+	}
+	s.Probing = s.Probing && s.CheckPID != 0
 	s.N, s.Start, s.Starts, s.Deaths = d.N, uint64(s.PID)*10, 1, 0
-	w.main.pid, w.script.pid = w.rename(w.main.pid), w.rename(w.script.pid)
+	w.main.pid, w.script.pid, w.probe.pid = w.rename(w.main.pid), w.rename(w.script.pid), w.rename(w.probe.pid)
 	w.runs, w.pids, w.spawns, w.down = 0, 100, false, false
 	for _, at := range deadlines(s) {
 		*at = w.ahead(*at)
 	}
 	dying := s.Role != NoRole || s.Phase == event.PhaseFinishing
 	s.Asked = s.Asked && dying
-	if s.Lived = min(s.Lived, s.Delay) / minDelay * long; !dying {
+	if s.Lived >= w.set.Backoff.Clamp(s.Delay) && dying {
+		s.Lived = long
+	} else {
 		s.Lived = 0
 	}
-	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, min(s.Delay, minDelay), time.Time{}, time.Time{}
-	s.Exit, s.Why, s.Sent, s.Paused = event.Exit{}, "", "", false
+	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, 0, time.Time{}, time.Time{}
+	s.Flaps, s.Retries = w.recent(s.Flaps), min(s.Retries, w.set.Flap.Retries)
+	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && w.set.Asks()
 	s.Term = s.Term && s.Phase == event.PhaseStopping
 	if s.Leftover.PIDs != nil && w.set.Leftover != settings.Keep {
 		s.Leftover.PIDs = []int{stranger}
 	} else {
 		s.Leftover = Leftover{}
 	}
+}
+
+// recent are the deaths that are within the window of flap.
+func (w *world) recent(deaths []time.Duration) []time.Duration {
+	if !w.set.Flap.Hold {
+		return nil // they are told, and no more
+	}
+	var list []time.Duration
+	for _, at := range deaths {
+		if at >= w.now-w.set.Flap.Window {
+			list = append(list, w.now)
+		}
+	}
+	return list
+}
+
+// verdict is an exit as far as it decides whether run is started again.
+func (w *world) verdict(exit event.Exit) event.Exit {
+	if w.set.Restart.When == settings.Always {
+		return event.Exit{}
+	}
+	return event.Exit{Ended: exit.Ended, Code: int(bit(!exit.OK()))}
 }
 
 // rename gives a process the number of what it is. One that is gone has a number that nobody has.
@@ -65,6 +101,8 @@ func (w *world) rename(pid int) int {
 		return 1
 	case w.script.pid:
 		return 2
+	case w.probe.pid:
+		return 3
 	}
 	return 99
 }
@@ -101,8 +139,11 @@ func (w *world) key() string {
 	}
 	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
 	b = append(b, 0, byte(s.Want), byte(s.Role), byte(s.PID), byte(s.RunPID), byte(len(s.Stages)), byte(len(s.Leftover.PIDs)),
-		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long), byte(s.Delay/minDelay))
-	for _, c := range []child{w.main, w.script} {
+		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long),
+		byte(len(s.Flaps)), byte(len(d.Flaps)), byte(s.Retries), byte(d.Retries), byte(s.Exit.Code), byte(d.Exit.Code), bit(s.Exit.Ended, d.Exit.Ended))
+	b = append(append(b, s.WaitsFor...), bit(w.unmet != ""))
+	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused))
+	for _, c := range []child{w.main, w.script, w.probe} {
 		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended))
 	}
 	for _, p := range []promise{w.owed, w.kept} {

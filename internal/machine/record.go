@@ -24,9 +24,12 @@ func (s State) Fill(r *event.Record) {
 	r.Released = s.Released && s.Role != NoRole
 	r.Start = s.Start
 	r.Term, r.Leaving, r.Asked = s.Term, s.Leaving, s.Asked
-	r.Starts = s.Starts
+	r.Starts, r.Flaps, r.Retries = s.Starts, s.Flaps, s.Retries
 	if s.N > r.N {
 		r.Count = s.N // the record is of a step that has more to tell: what is killed before that is missed
+	}
+	if s.Phase == event.PhaseWaiting {
+		r.Why = s.WaitsFor
 	}
 	r.Since, r.ReadySince = s.Since, s.ReadySince
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay

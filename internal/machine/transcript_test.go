@@ -53,6 +53,8 @@ type player struct {
 	now    time.Duration
 	pid    int
 	byHand bool
+	unmet  string
+	bound  bool
 	out    strings.Builder
 }
 
@@ -100,9 +102,14 @@ func (p *player) input(words []string) {
 	case "int":
 		p.step(Dismissed{})
 	case "staged", "ran", "notrun":
-		p.answer(words[0], map[string]Role{"run": Run, "finish": Finish, "script": Script}[arg(1)])
+		p.answer(words[0], map[string]Role{"run": Run, "finish": Finish, "script": Script, "check": Check}[arg(1)])
+	case "needs":
+		p.unmet = arg(1)
+		p.step(NeedsChanged{})
+	case "notified":
+		p.step(Notified{})
 	case "died":
-		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "stranger": 7}[arg(1)]
+		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "check": p.state.CheckPID, "stranger": 7}[arg(1)]
 		left := Leftover{Group: arg(3) == "group"}
 		if arg(3) != "" {
 			left.PIDs = []int{7}
@@ -117,7 +124,6 @@ func (p *player) input(words []string) {
 func (p *player) world(words []string) {
 	for _, w := range words {
 		key, value, _ := strings.Cut(w, "=")
-		ms, _ := settings.ParseMilliseconds(value)
 		switch key {
 		case "by-hand":
 			p.byHand = true
@@ -125,22 +131,24 @@ func (p *player) world(words []string) {
 			p.set.Finish = true
 		case "reload":
 			p.set.Reload = true
-		case "leftover":
-			p.set.Leftover = map[string]settings.Remains{"wait": settings.Wait, "kill": settings.Kill}[value]
+		case "check":
+			p.set.Check = true
+		case "unmet":
+			p.unmet = value
+		case "bind":
+			p.bound = true
 		case "control":
 			p.set.Control = value
 		case "runit":
 			p.state.Runit = true
 		case "logger":
 			p.state.Logger = true
-		case "timeout-kill":
-			p.set.TimeoutKill = ms
-		case "timeout-finish":
-			p.set.TimeoutFinish = ms
 		case "stages":
-			p.set.DownSignal = []settings.Stage{{Signal: "INT"}, {Delay: 2 * time.Second, Signal: "QUIT", Scope: settings.Group}}
+			p.set.DownSignal = twoStages
 		default:
-			p.t.Fatalf("unknown world %q", w)
+			if err := p.set.Set(key, strings.ReplaceAll(value, "_", " ")); err != nil {
+				p.t.Fatalf("world %q: %v", w, err)
+			}
 		}
 	}
 }
@@ -210,7 +218,7 @@ func parseExit(word string) event.Exit {
 func (p *player) step(w What) {
 	var actions []Action
 	at := Instant{Mono: p.now, Wall: time.Unix(0, 0).Add(p.now).UTC()}
-	p.state, actions = p.state.Step(Input{At: at, Settings: p.set, What: w})
+	p.state, actions = p.state.Step(Input{At: at, Settings: p.set, Unmet: p.unmet, Lost: p.lost(), What: w})
 	for _, a := range actions {
 		fmt.Fprintf(&p.out, "  %s\n", describe(a))
 	}
@@ -226,15 +234,26 @@ func (p *player) step(w What) {
 			p.answer("staged", Script)
 		case Release:
 			role := Run
-			if a.PID == p.state.ScriptPID {
+			switch {
+			case a.PID == p.state.ScriptPID:
 				role = Script
-			} else if p.state.Role == Finish {
+			case a.PID == p.state.CheckPID:
+				role = Check
+			case p.state.Role == Finish:
 				role = Finish
 			}
 			p.answer("ran", role)
 		default:
 		}
 	}
+}
+
+// lost is what is not ready, if the service is bound to it.
+func (p *player) lost() string {
+	if p.bound {
+		return p.unmet
+	}
+	return ""
 }
 
 // describe is one action in a transcript.
@@ -284,6 +303,7 @@ func (p *player) summary() string {
 		{s.Term, "term"},
 		{s.Leaving, "leaving"},
 		{s.ScriptPID != 0, "script"},
+		{s.CheckPID != 0, "check"},
 	} {
 		if flag.on {
 			out += " " + flag.name

@@ -34,6 +34,17 @@ func TestWalk(t *testing.T) {
 		{"control d", func(w *world) { w.set.Control = "d" }, true},
 		{"control x", func(w *world) { w.set.Control, w.state.Runit = "x", true }, false},
 		{"control k", func(w *world) { w.set.Control = "k" }, true},
+		{"restart failure", func(w *world) { w.set.Restart.When = settings.Failure }, false},
+		{"restart never", func(w *world) { w.set.Restart.When, w.set.Finish = settings.Never, true }, false},
+		{"flap", func(w *world) { w.set.Flap = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true} }, false},
+		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
+		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},
+		{"notification-fd", func(w *world) { w.set.NotificationFD, w.set.TimeoutReady = 3, time.Minute }, false},
+		{"check", func(w *world) { w.set.Check, w.set.CheckFailures = true, 1 }, true},
+		{"check and probe", func(w *world) { w.set.Check, w.set.Probe = true, "exec true" }, true},
+		{"probe, killed", func(w *world) { w.set.Probe = "exec true" }, false},
+		{"needs", func(w *world) { w.set.Needs, w.unmet = []settings.Need{{Name: "db"}}, "db" }, false},
+		{"bind", func(w *world) { w.set.Needs, w.set.Finish = []settings.Need{{Name: "db", Bind: true}}, true }, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,6 +57,9 @@ func TestWalk(t *testing.T) {
 		})
 	}
 }
+
+// twice is held at the second death, and once more.
+var twice = settings.Flap{Deaths: 2, Window: time.Minute, Hold: true, RetryIn: time.Minute, Retries: 1}
 
 var twoStages = []settings.Stage{{Signal: "INT"}, {Delay: 2 * time.Second, Signal: "QUIT", Scope: settings.Group}}
 
@@ -60,6 +74,7 @@ type move struct {
 	due    int  // which deadlines have come: one bit each
 	long   bool // run has lived long, and its last start is long ago
 	refuse bool
+	unmet  string // what is not ready from now on
 	left   Leftover
 	killed int // at which of the moments that matter supervise is killed, counted from 1; 0 is at none
 }
@@ -194,7 +209,7 @@ func title(what What) string {
 			w.Prior.Program, w.Prior.State, w.Prior.Want, w.Prior.Leaving, w.Resume, w.Alive, w.Stage, w.Exit)
 	case Commanded:
 		return "cmd " + string(rune(w.Command))
-	case HungUp, Dismissed, Staged, Ran, NotRun, Died, Noticed, Ticked:
+	case HungUp, Dismissed, Staged, Ran, NotRun, Notified, NeedsChanged, Died, Noticed, Ticked:
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T%+v", what, what), "machine.")
 }

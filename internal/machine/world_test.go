@@ -20,6 +20,7 @@ type world struct {
 	gone   bool         // there is no supervise
 	main   child        // run or finish
 	script child        // a control program, or reload
+	probe  child        // a check, or a probe
 	fate   event.Exit   // how the process of the record ended while there was no supervise
 	disk   event.Record // supervise/state
 	down   bool         // the file down
@@ -30,7 +31,8 @@ type world struct {
 	queue  []What  // answers to actions, before anything else
 	refuse bool    // no stage can be started
 	left   Leftover
-	spawns bool // a stage was asked for in this turn
+	unmet  string // what it needs, and is not ready
+	spawns bool   // a stage was asked for in this turn
 	failed string
 	fresh  bool         // what a next supervise would find has changed
 	killed func(*world) // called wherever supervise may be killed, and that makes a difference
@@ -94,12 +96,16 @@ func (w *world) turn(what What) {
 		what, w.queue = w.queue[0], w.queue[1:]
 		w.happen(what)
 		var actions []Action
-		before := w.state.Phase
+		before := w.state
 		at := Instant{Mono: w.now, Wall: time.Unix(0, 0).Add(w.now).UTC()}
-		w.state, actions = w.state.Step(Input{At: at, Settings: w.set, What: what})
+		w.state, actions = w.state.Step(Input{At: at, Settings: w.set, Unmet: w.unmet, Lost: w.lost(), What: what})
 		_, commanded := what.(Commanded)
-		if before == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving {
+		tries := before.NextAt != 0 && before.NextAt <= w.now
+		if before.Phase == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving && !tries {
 			w.fail("%T ended the phase failed", what)
+		}
+		if !commanded && w.owed.want == wantsUp && w.state.Want == WantDown && w.mayGiveUp() {
+			w.owed.want = wantsDown
 		}
 		for _, a := range actions {
 			if w.gone {
@@ -114,6 +120,19 @@ func (w *world) turn(what What) {
 	}
 }
 
+// mayGiveUp reports that a setting says not to start the service again, though it is wanted up.
+func (w *world) mayGiveUp() bool {
+	return !w.set.Restart.After(w.state.Exit) || w.set.Flap.Hold && w.heldForGood()
+}
+
+// lost is what it is bound to, and is not ready.
+func (w *world) lost() string {
+	if len(w.set.Needs) > 0 && w.set.Needs[0].Bind {
+		return w.unmet
+	}
+	return ""
+}
+
 // kill offers this moment as one at which supervise is killed.
 func (w *world) kill() {
 	if w.killed != nil && w.fresh && !w.gone && w.failed == "" {
@@ -126,7 +145,7 @@ func (w *world) kill() {
 
 // die ends supervise. A stage that waits for its word ends with it; a script goes on alone.
 func (w *world) die() {
-	w.gone, w.queue, w.script, w.owed = true, nil, child{}, w.kept
+	w.gone, w.queue, w.script, w.probe, w.owed = true, nil, child{}, child{}, w.kept
 	if w.main.stage == held && w.main.pid != 0 {
 		w.main.stage = doomed
 		if w.disk.PID != w.main.pid {
@@ -165,13 +184,19 @@ func (w *world) happen(what What) {
 		if w.state.EOFAt != 0 && w.state.EOFAt <= w.now && w.state.Role == Run {
 			w.owed.want = wantsDown
 		}
-	case Dismissed, Staged, Noticed:
+	case Notified:
+		w.main.stage = running
+	case Dismissed, Staged, Noticed, NeedsChanged:
 	}
 }
 
 func (w *world) child(r Role) *child {
-	if r == Script {
+	switch r {
+	case Script:
 		return &w.script
+	case Check:
+		return &w.probe
+	case NoRole, Run, Finish:
 	}
 	return &w.main
 }
@@ -204,6 +229,8 @@ func (w *world) begin(b Began) {
 func (w *world) died(d Died) {
 	switch d.PID {
 	case 0:
+	case w.probe.pid:
+		w.probe = child{}
 	case w.script.pid:
 		if d.Exit.OK() {
 			w.main.signaled = true
@@ -354,6 +381,8 @@ func (w *world) spawn(a Spawn) {
 		w.fail("starts what is wanted down")
 	case a.Role == Run && w.owed.leaving:
 		w.fail("starts what it is to leave")
+	case a.Role == Run && w.unmet != "":
+		w.fail("starts before what it needs")
 	case a.Role == Run && w.owed.finish:
 		w.fail("starts before finish")
 	case a.Role == Finish && a.Args[3] == "0":
@@ -370,13 +399,16 @@ func (w *world) spawn(a Spawn) {
 
 func (w *world) release(pid int) {
 	c := &w.main
-	if pid == w.script.pid {
+	switch pid {
+	case w.script.pid:
 		c = &w.script
+	case w.probe.pid:
+		c = &w.probe
 	}
 	if c.pid != pid || c.stage != held {
 		w.fail("releases nobody")
 	}
-	if c.role != Script && (w.disk.PID != pid || w.disk.Program != c.role.String() || w.disk.Start != uint64(pid)*10) {
+	if c == &w.main && (w.disk.PID != pid || w.disk.Program != c.role.String() || w.disk.Start != uint64(pid)*10) {
 		w.fail("runs what is not recorded")
 	}
 	c.stage, w.fresh = let, true
@@ -390,14 +422,14 @@ func (w *world) release(pid int) {
 
 func (w *world) signal(a Signal) {
 	left := a.PID == w.state.RunPID && w.state.Leftover.Group && a.Scope == settings.Group
-	i := slices.Index([]int{w.main.pid, w.script.pid}, a.PID)
+	i := slices.Index([]int{w.main.pid, w.script.pid, w.probe.pid}, a.PID)
 	if a.PID == 0 || a.Signal == "" || i < 0 && !left {
 		w.fail("signals nobody: %s", describe(a))
 	}
 	if i < 0 {
 		return
 	}
-	c := []*child{&w.main, &w.script}[i]
+	c := []*child{&w.main, &w.script, &w.probe}[i]
 	c.killed = c.killed || a.Signal == "KILL"
 	c.signaled = c.signaled || a.Signal != "CONT" && w.state.Phase == event.PhaseStopping
 }

@@ -268,7 +268,7 @@ func Descendants(pid int) []int {
 // IsStage reports that a process is a stage that has not become its program.
 func IsStage(pid int) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-	return err == nil && strings.HasPrefix(string(b), stageName+"\x00")
+	return err == nil && (strings.HasPrefix(string(b), stageName+"\x00") || strings.HasPrefix(string(b), stageAbove+"\x00"))
 }
 
 // IsChild reports that a process is a child of this one.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ type Program struct {
 	Env   []string
 	Dir   int    // descriptor of the working directory
 	Files [3]int // standard input, output and error
+
+	Extra   int // one more descriptor
+	ExtraAs int // and what the program has it as; 0: there is none
 }
 
 // A Stage is a process in its place (own session, descriptors, environment) that waits for the
@@ -27,14 +31,19 @@ type Stage struct {
 	result *os.File
 }
 
-// stageName is argv[0] of a stage.
-const stageName = "supervise: stage"
+// stageName is argv[0] of a stage. One that is above has its own descriptors above those that the
+// program may be given.
+const (
+	stageName  = "supervise: stage"
+	stageAbove = stageName + " above"
+)
 
 // The descriptors of a stage beside the standard three.
 const (
 	fdGate = 3 + iota
 	fdResult
 	fdDir
+	fdEnd
 )
 
 // StartStage starts the stage of a program: executable is the path of a binary whose main calls
@@ -51,14 +60,10 @@ func StartStage(executable string, p Program) (*Stage, error) {
 		return nil, err
 	}
 	defer closeAll(result[1])
-	argv := append([]string{stageName, p.Path}, p.Args...)
+	name, files := p.files(gate[0], result[1])
+	argv := append([]string{name, p.Path}, p.Args...)
 	pid, err := syscall.ForkExec(executable, argv, &syscall.ProcAttr{
-		Env: p.Env,
-		Files: []uintptr{
-			uintptr(p.Files[0]), uintptr(p.Files[1]), uintptr(p.Files[2]),
-			fdGate: uintptr(gate[0]), fdResult: uintptr(result[1]), fdDir: uintptr(p.Dir),
-		},
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		Env: p.Env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err == nil {
 		err = unix.SetNonblock(result[0], true)
@@ -68,6 +73,26 @@ func StartStage(executable string, p Program) (*Stage, error) {
 		return nil, err
 	}
 	return &Stage{PID: pid, gate: gate[1], result: os.NewFile(uintptr(result[0]), "exec result")}, nil
+}
+
+// files are the descriptors of a stage, by number, and the name that tells it where its own are.
+func (p *Program) files(gate, result int) (name string, files []uintptr) {
+	const none = ^uintptr(0) // ForkExec closes it
+	name, own := stageName, fdGate
+	if p.ExtraAs >= fdGate && p.ExtraAs < fdEnd {
+		name, own = stageAbove, fdEnd
+	}
+	files = slices.Repeat([]uintptr{none}, max(own+fdEnd-fdGate, p.ExtraAs+1))
+	for i, fd := range p.Files {
+		files[i] = uintptr(fd)
+	}
+	for i, fd := range []int{gate, result, p.Dir} {
+		files[own+i] = uintptr(fd)
+	}
+	if p.ExtraAs != 0 {
+		files[p.ExtraAs] = uintptr(p.Extra)
+	}
+	return name, files
 }
 
 // Pipe makes a pipe that no program gets unless it is handed on.
@@ -121,17 +146,21 @@ func (s *Stage) Result() error {
 const statusNoExec = 111
 
 // RunStage is the whole life of a stage; main calls it before anything else. It returns only in a
-// process that is no stage. stageEntry is the same without Go's runtime.
+// process that is no stage. stageEntry is the same without Go's runtime, but for stages that are above.
 func RunStage(args []string) {
-	if len(args) < 3 || args[0] != stageName {
+	if len(args) < 3 || args[0] != stageName && args[0] != stageAbove {
 		return
 	}
+	above := 0
+	if args[0] == stageAbove {
+		above = fdEnd - fdGate
+	}
 	for _, fd := range []int{fdGate, fdResult, fdDir} {
-		unix.CloseOnExec(fd)
+		unix.CloseOnExec(fd + above)
 	}
 	var word [1]byte
 	for {
-		n, err := unix.Read(fdGate, word[:])
+		n, err := unix.Read(fdGate+above, word[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -140,7 +169,7 @@ func RunStage(args []string) {
 		}
 		break
 	}
-	err := unix.Fchdir(fdDir)
+	err := unix.Fchdir(fdDir + above)
 	if err == nil {
 		err = syscall.Exec(args[1], args[2:], syscall.Environ())
 	}
@@ -148,6 +177,6 @@ func RunStage(args []string) {
 	if !errors.As(err, &errno) {
 		errno = unix.EIO
 	}
-	_, _ = unix.Write(fdResult, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // the exit status says it too
+	_, _ = unix.Write(fdResult+above, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // the exit status says it too
 	os.Exit(statusNoExec)
 }

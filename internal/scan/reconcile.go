@@ -240,6 +240,7 @@ func (s *scanner) rename(v *service, to string) {
 	for _, p := range v.posts() {
 		p.upgrade = true
 	}
+	s.wake(to)
 	s.rosterDue = s.clock() // or the next svscan tells it again
 	s.tell(event.Record{Service: from, Event: event.Removed, Reason: "renamed to " + to})
 	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})

@@ -67,9 +67,10 @@ type scanner struct {
 	upgradeNext        time.Duration // when the next supervise may be told to follow
 	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
-	ending bool // everything is being brought down
-	lost   bool // because the scan directory was removed
-	quit   bool // leave everything running
+	ending bool            // everything is being brought down
+	needed map[ID][]string // then: whom each service needs
+	lost   bool            // because the scan directory was removed
+	quit   bool            // leave everything running
 }
 
 // Run supervises the scan directory until it is told to end. An error of type HeldError says that
@@ -293,14 +294,6 @@ func (s *scanner) rescan() {
 				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
 			}
 		}
-	}
-}
-
-// end brings everything down.
-func (s *scanner) end() {
-	s.ending = true
-	for _, v := range s.services {
-		s.leave(v)
 	}
 }
 

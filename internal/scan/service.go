@@ -93,6 +93,9 @@ func (s *scanner) start(v *service, log ID) {
 	if !known {
 		s.tell(event.Record{Service: v.name, Event: event.Added})
 	}
+	if !s.first {
+		s.wake(v.name)
+	}
 	if log != (ID{}) {
 		s.startLog(v, log)
 	}
@@ -331,4 +334,7 @@ func (s *scanner) forget(v *service) {
 	}
 	delete(s.services, v.id)
 	s.whole = true // another one may have waited for the name
+	if s.ending {
+		s.endNext()
+	}
 }

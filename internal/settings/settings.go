@@ -22,11 +22,22 @@ import (
 
 // The names of the one-line files.
 const (
-	DownSignal    = "down-signal"
-	TimeoutKill   = "timeout-kill"
-	TimeoutFinish = "timeout-finish"
-	ReloadSignal  = "reload-signal"
-	Leftover      = "leftover"
+	RestartFile    = "restart"
+	BackoffFile    = "backoff"
+	FlapFile       = "flap"
+	MaxAge         = "max-age"
+	MaxDeathTally  = "max-death-tally"
+	DownSignal     = "down-signal"
+	TimeoutKill    = "timeout-kill"
+	TimeoutFinish  = "timeout-finish"
+	ReloadSignal   = "reload-signal"
+	Leftover       = "leftover"
+	NotificationFD = "notification-fd"
+	TimeoutReady   = "timeout-ready"
+	ProbeFile      = "probe"
+	CheckTimeout   = "check-timeout"
+	CheckInterval  = "check-interval"
+	CheckFailures  = "check-failures"
 )
 
 // A Problem is a file that is not used, and why.
@@ -37,15 +48,30 @@ type Problem struct {
 
 // Settings are the values in force. The zero value is not useful: see Default.
 type Settings struct {
+	Restart       Restart        // whether a run that has ended is started again
+	Backoff       Backoff        // when
+	Flap          Flap           // and when not any more
+	MaxAge        Age            // at which run is restarted
+	MaxDeathTally int            // deaths that are remembered
 	DownSignal    []Stage        // what a stop sends
 	TimeoutKill   time.Duration  // from the first of them to a KILL; 0 is never
 	TimeoutFinish time.Duration  // for finish, and for control programs; 0 is for ever
 	ReloadSignal  control.Signal // what a reload sends
 	Leftover      Remains        // what becomes of run's helpers that outlive it
 
+	NotificationFD int           // where run writes a line when it is ready; 0 is nowhere
+	Probe          string        // what svmon probe is asked; empty is nothing
+	TimeoutReady   time.Duration // how long run may take to be ready; 0 is for ever
+	CheckTimeout   time.Duration // for one check or probe
+	CheckInterval  time.Duration // between them; 0 is the default: see Interval
+	CheckFailures  int           // in a row, that restart a run which was ready; 0 is: no checks then
+
 	Finish  bool   // there is a program finish
 	Reload  bool   // there is a program reload
+	Check   bool   // there is a program check
 	Control string // the letters that have a program in control/
+	Hooks   Hooks  // the programs in hooks/
+	Needs   []Need // what must be ready before run is started, by name
 }
 
 // A Scope says whom a signal is for.
@@ -78,9 +104,13 @@ type Stage struct {
 // Default returns the settings of an empty service directory.
 func Default() Settings {
 	return Settings{
+		Backoff:       Backoff{Min: time.Second, Max: 30 * time.Second, Factor: 2},
+		Flap:          Flap{Deaths: 5, Window: time.Minute},
+		MaxDeathTally: 100,
 		DownSignal:    []Stage{{Signal: "TERM"}},
 		TimeoutFinish: 5 * time.Second,
 		ReloadSignal:  "HUP",
+		CheckTimeout:  5 * time.Second,
 	}
 }
 
@@ -92,40 +122,53 @@ type file struct {
 }
 
 var files = []file{
-	{
-		DownSignal,
-		func(s *Settings, line string) error { return set(&s.DownSignal, line, parseStages) },
-		func(s, def *Settings) { s.DownSignal = def.DownSignal },
-	},
-	{
-		TimeoutKill,
-		func(s *Settings, line string) error { return set(&s.TimeoutKill, line, ParseMilliseconds) },
-		func(s, def *Settings) { s.TimeoutKill = def.TimeoutKill },
-	},
-	{
-		TimeoutFinish,
-		func(s *Settings, line string) error { return set(&s.TimeoutFinish, line, ParseMilliseconds) },
-		func(s, def *Settings) { s.TimeoutFinish = def.TimeoutFinish },
-	},
-	{
-		ReloadSignal,
-		func(s *Settings, line string) error { return set(&s.ReloadSignal, line, parseSignal) },
-		func(s, def *Settings) { s.ReloadSignal = def.ReloadSignal },
-	},
-	{
-		Leftover,
-		func(s *Settings, line string) error { return set(&s.Leftover, line, parseRemains) },
-		func(s, def *Settings) { s.Leftover = def.Leftover },
-	},
+	oneLine(RestartFile, func(s *Settings) *Restart { return &s.Restart }, parseRestart),
+	oneLine(BackoffFile, func(s *Settings) *Backoff { return &s.Backoff }, parseBackoff),
+	oneLine(FlapFile, func(s *Settings) *Flap { return &s.Flap }, parseFlap),
+	oneLine(MaxAge, func(s *Settings) *Age { return &s.MaxAge }, parseAge),
+	oneLine(MaxDeathTally, func(s *Settings) *int { return &s.MaxDeathTally }, number(0, MaxTally)),
+	oneLine(DownSignal, func(s *Settings) *[]Stage { return &s.DownSignal }, parseStages),
+	oneLine(TimeoutKill, func(s *Settings) *time.Duration { return &s.TimeoutKill }, ParseMilliseconds),
+	oneLine(TimeoutFinish, func(s *Settings) *time.Duration { return &s.TimeoutFinish }, ParseMilliseconds),
+	oneLine(ReloadSignal, func(s *Settings) *control.Signal { return &s.ReloadSignal }, parseSignal),
+	oneLine(Leftover, func(s *Settings) *Remains { return &s.Leftover }, parseRemains),
+	oneLine(NotificationFD, func(s *Settings) *int { return &s.NotificationFD }, number(1, maxNotificationFD)),
+	oneLine(TimeoutReady, func(s *Settings) *time.Duration { return &s.TimeoutReady }, ParseDuration),
+	oneLine(CheckTimeout, func(s *Settings) *time.Duration { return &s.CheckTimeout }, parsePositive),
+	oneLine(CheckInterval, func(s *Settings) *time.Duration { return &s.CheckInterval }, parsePositive),
+	oneLine(CheckFailures, func(s *Settings) *int { return &s.CheckFailures }, number(1, maxCheckFailures)),
+	oneLine(ProbeFile, func(s *Settings) *string { return &s.Probe }, ParseProbe),
 }
 
-// set stores what parse makes of the line, if it is good.
-func set[T any](value *T, line string, parse func(string) (T, error)) error {
-	v, err := parse(line)
-	if err == nil {
-		*value = v
+// oneLine is the file name, whose line parse makes a value of. A line that is wrong leaves the value.
+func oneLine[T any](name string, at func(*Settings) *T, parse func(string) (T, error)) file {
+	return file{
+		name,
+		func(s *Settings, line string) error {
+			v, err := parse(line)
+			if err == nil {
+				*at(s) = v
+			}
+			return err
+		},
+		func(s, def *Settings) { *at(s) = *at(def) },
 	}
-	return err
+}
+
+// ErrFile says that there is no one-line file of that name.
+var ErrFile = errors.New("no such setting")
+
+// Set is the effect of a one-line file with this line.
+func (s *Settings) Set(name, line string) error {
+	for _, f := range files {
+		if f.name == name {
+			if strings.TrimSpace(line) == "" {
+				return ErrEmpty
+			}
+			return f.parse(s, line)
+		}
+	}
+	return ErrFile
 }
 
 // Read brings the settings up to date with the open service directory dir.
@@ -148,7 +191,10 @@ func (s *Settings) Read(dir int) []Problem {
 	}
 	s.Finish = s.program(dir, svdir.Finish, &problems)
 	s.Reload = s.program(dir, svdir.Reload, &problems)
+	s.Check = s.program(dir, svdir.Check, &problems)
 	s.Control = controlPrograms(dir)
+	s.Hooks = s.hooks(dir, &problems)
+	s.Needs = s.needs(dir, &problems)
 	return problems
 }
 

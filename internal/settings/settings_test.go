@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
 )
 
 func TestParse(t *testing.T) {
@@ -83,6 +85,9 @@ func TestRead(t *testing.T) {
 	_, fd := open(t, map[string]string{
 		DownSignal: "# how it stops\n\n  INT  \nKILL\n", TimeoutKill: "2500", TimeoutFinish: "1m", ReloadSignal: "USR1", Leftover: "kill",
 		"finish": "", "reload": "", "control/t": "", "control/d": "", "control/readme": "",
+		RestartFile: "failure except 75 SIGHUP", BackoffFile: "100ms 2s 1.5", FlapFile: "3 1m 10m 2", MaxAge: "1d 1h",
+		MaxDeathTally: "7", NotificationFD: "3", ProbeFile: "exec redis-cli ping", TimeoutReady: "20s", CheckTimeout: "2s",
+		CheckInterval: "3s", CheckFailures: "4", "check": "", "hooks/pre-start": "", "needs/db": "", "needs/net": "bind\n",
 	})
 	s := Default()
 	if problems := s.Read(fd); problems != nil {
@@ -93,9 +98,111 @@ func TestRead(t *testing.T) {
 	want := Settings{
 		DownSignal: []Stage{{Signal: "INT"}}, TimeoutKill: 2500 * time.Millisecond, TimeoutFinish: time.Minute,
 		ReloadSignal: "USR1", Leftover: Kill, Finish: true, Reload: true,
+		Restart: Restart{When: Failure, Except: []event.Exit{{Ended: true, Code: 75}, {Ended: true, Signal: "HUP"}}},
+		Backoff: Backoff{Min: 100 * time.Millisecond, Max: 2 * time.Second, Factor: 1.5},
+		Flap:    Flap{Deaths: 3, Window: time.Minute, Hold: true, RetryIn: 10 * time.Minute, Retries: 2},
+		MaxAge:  Age{24 * time.Hour, time.Hour}, MaxDeathTally: 7, NotificationFD: 3, Probe: "exec redis-cli ping",
+		TimeoutReady: 20 * time.Second, CheckTimeout: 2 * time.Second, CheckInterval: 3 * time.Second, CheckFailures: 4,
+		Check: true, Hooks: Hooks{PreStart: true}, Needs: []Need{{Name: "db"}, {Name: "net", Bind: true}},
 	}
 	if !letters || !reflect.DeepEqual(s, want) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestWrongLines: a line that is wrong in any way is told, and the last good value holds.
+func TestWrongLines(t *testing.T) {
+	for name, test := range map[string]struct {
+		good string
+		bad  []string
+	}{
+		RestartFile: {"failure except 75 HUP", []string{
+			"sometimes", "always except", "always but 3", "failure except 256", "failure except -1", "failure except NOSUCH", "never 3",
+		}},
+		BackoffFile: {"500ms 10s 3", []string{
+			"0s", "-1s", "5", "10s 5s", "1s 2s 0.5", "1s 2s NaN", "1s 2s Inf", "1s 2s 1e9", "1s 2s 2 2", "soon", "1s soon", "99999999999d",
+		}},
+		FlapFile: {"5 1m", []string{
+			"5", "0 1m", "-1 1m", "101 1m", "5 0s", "5 60", "5 1m 0s", "5 1m 1m 0", "5 1m 1m 1 1", "x 1m", "1e1 1m", "NaN NaN",
+		}},
+		MaxAge:         {"1d 1h", []string{"0s", "-1d", "1", "1d 1h 1m", "NaN"}},
+		MaxDeathTally:  {"50", []string{"-1", "5000", "x", "1.5", "99999999999999999999", "1 2"}},
+		NotificationFD: {"3", []string{"0", "-1", "1024", "three", "3 4"}},
+		TimeoutReady:   {"30s", []string{"30", "-1s", "NaNs", "soon"}},
+		CheckTimeout:   {"2s", []string{"0s", "2"}},
+		CheckInterval:  {"2s", []string{"0s", "2"}},
+		CheckFailures:  {"3", []string{"0", "-1", "1001", "x"}},
+		ProbeFile: {"http http://127.0.0.1:80/ 200,204", []string{
+			"tcp", "tcp a b", "unix", "http", "http a b c", "exec", "udp 1.2.3.4:5", "GET /",
+		}},
+	} {
+		s := Default()
+		if err := s.Set(name, test.good); err != nil || reflect.DeepEqual(s, Default()) {
+			t.Errorf("%s: %q: %v", name, test.good, err)
+		}
+		for _, line := range test.bad {
+			before := s
+			if err := s.Set(name, line); err == nil || !reflect.DeepEqual(s, before) {
+				t.Errorf("%s: %q: %v, %+v", name, line, err, s)
+			}
+		}
+	}
+	s := Default()
+	if err := s.Set("nosuch", "1"); !errors.Is(err, ErrFile) {
+		t.Error(err)
+	}
+}
+
+// TestWrongNeeds: an entry of needs/ that is wrong is told, and still needed.
+func TestWrongNeeds(t *testing.T) {
+	dir, fd := open(t, map[string]string{"needs/a": "bind", "needs/b": "sometimes", "needs/.c": "", "needs/d": "# not\n"})
+	s := Default()
+	problems := s.Read(fd)
+	if want := []Need{{Name: "a", Bind: true}, {Name: "b"}, {Name: "d"}}; len(problems) != 2 || !reflect.DeepEqual(s.Needs, want) {
+		t.Errorf("%v, %v", problems, s.Needs)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "needs/a"), []byte("\xff"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.Read(fd); len(problems) != 3 || !s.Needs[0].Bind {
+		t.Errorf("the last good value does not hold: %v, %v", problems, s.Needs)
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "needs")), os.WriteFile(filepath.Join(dir, "needs"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.Read(fd); len(problems) != 1 || len(s.Needs) != 3 {
+		t.Errorf("a file in the place of the directory: %v, %v", problems, s.Needs)
+	}
+}
+
+// TestRestart: what is an exception is the other way round.
+func TestRestart(t *testing.T) {
+	code := func(n int) event.Exit { return event.Exit{Ended: true, Code: n} }
+	killed, unknown := event.Exit{Ended: true, Signal: "KILL"}, event.Exit{Ended: true, Unknown: true}
+	for _, test := range []struct {
+		line     string
+		yes, not []event.Exit
+	}{
+		{"always", []event.Exit{code(0), code(1), killed, unknown}, nil},
+		{"always except 0 KILL", []event.Exit{code(1), unknown}, []event.Exit{code(0), killed}},
+		{"failure", []event.Exit{code(1), killed, unknown}, []event.Exit{code(0)}},
+		{"failure except 1 9", []event.Exit{killed, code(2)}, []event.Exit{code(0), code(1), code(9)}},
+		{"never except 75", []event.Exit{code(75)}, []event.Exit{code(0), code(1), killed, unknown}},
+	} {
+		r, err := parseRestart(test.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, exit := range test.yes {
+			if !r.After(exit) {
+				t.Errorf("%s: no restart after %+v", test.line, exit)
+			}
+		}
+		for _, exit := range test.not {
+			if r.After(exit) {
+				t.Errorf("%s: restart after %+v", test.line, exit)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -89,27 +90,9 @@ func (s *service) problem(file string, err error) {
 
 // spawn starts the stage of a program, and answers with Staged or NotRun.
 func (s *service) spawn(a machine.Spawn) {
-	files, err := s.stdio()
-	env := s.env
-	if a.Role == machine.Run {
-		env = s.runEnv()
-	}
-	var stage *process.Stage
-	if err == nil {
-		err = s.trust(a.Program)
-	}
-	if err == nil {
-		stage, err = process.StartStage(s.ownBinary(), process.Program{
-			Path: a.Program, Args: append([]string{a.Program}, a.Args...), Env: env, Dir: s.dir, Files: files,
-		})
-	}
-	for _, fd := range files[:2] {
-		if fd != s.null && fd > 2 {
-			_ = unix.Close(fd) // the stage has its own
-		}
-	}
+	stage, err := s.stage(a)
 	if err != nil {
-		s.queue = append(s.queue, machine.NotRun{Role: a.Role, Reason: s.notRun(a.Program, err)})
+		s.queue = append(s.queue, s.notRun(a.Role, a.Program, err))
 		return
 	}
 	started, err := process.StartTime(stage.PID)
@@ -118,6 +101,39 @@ func (s *service) spawn(a machine.Spawn) {
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
+}
+
+func (s *service) stage(a machine.Spawn) (*process.Stage, error) {
+	files, err := s.stdio()
+	defer func() {
+		for _, fd := range files[:2] {
+			if fd != s.null && fd > 2 {
+				_ = unix.Close(fd) // the stage has its own
+			}
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	p := process.Program{Path: a.Program, Env: s.env, Dir: s.dir, Files: files}
+	trusted := a.Program
+	if a.Program == machine.ProbeProgram {
+		p.Path, trusted = s.probeProgram(), settingName(a.Program)
+	}
+	p.Args = append([]string{p.Path}, a.Args...)
+	if err := s.trust(trusted); err != nil {
+		return nil, err
+	}
+	if a.Role == machine.Run {
+		p.Env = s.runEnv()
+		if p.ExtraAs = s.settings.NotificationFD; p.ExtraAs != 0 {
+			if p.Extra, err = s.readyEnd(); err != nil {
+				return nil, err
+			}
+			defer func() { _ = unix.Close(p.Extra) }() // the stage has its own
+		}
+	}
+	return process.StartStage(s.ownBinary(), p)
 }
 
 // trust reports why root must not run a program: somebody else may have written it.
@@ -138,8 +154,21 @@ func (s *service) trust(program string) error {
 	return nil
 }
 
-func (s *service) notRun(program string, err error) string {
-	return "unable to start " + program + ": " + cli.Cause(err)
+// notRun is the answer for a program that could not be started. A check is tried again and again: of it this
+// is told once.
+func (s *service) notRun(role machine.Role, program string, err error) machine.NotRun {
+	if role == machine.Check {
+		s.check(settingName(program), err)
+	}
+	return machine.NotRun{Role: role, Reason: "unable to start " + program + ": " + cli.Cause(err)}
+}
+
+// settingName is the file of the service directory that a check's program comes from.
+func settingName(program string) string {
+	if program == machine.ProbeProgram {
+		return settings.ProbeFile
+	}
+	return strings.TrimPrefix(program, "./")
 }
 
 // release lets a stage go, and has somebody wait for what becomes of it.
@@ -152,7 +181,7 @@ func (s *service) release(a machine.Release) {
 	if err := s.noRoom(); err != nil && p.role != machine.Script {
 		p.stage.Abandon()
 		delete(s.pending, a.PID) // its death means nothing
-		s.queue = append(s.queue, machine.NotRun{Role: p.role, Reason: s.notRun(p.program, err)})
+		s.queue = append(s.queue, s.notRun(p.role, p.program, err))
 	} else {
 		_ = p.stage.Release() // an error means that it is dead, which is told by its death
 		go func() { s.post(note{kind: noteResult, pid: a.PID, err: p.stage.Result()}) }()

@@ -27,6 +27,8 @@ const (
 	noteResult                  // a stage has become its program, or failed to
 	noteAdopted                 // the adopted process has died
 	noteRoom                    // the events FIFO has room again
+	noteReady                   // the FIFO ready has bytes
+	noteNeed                    // a service that is needed has notified something
 )
 
 // A note is what a goroutine that waits in the poller says to the loop.
@@ -35,7 +37,7 @@ type note struct {
 	pid  int
 	err  error
 	exit event.Exit
-	ack  chan<- struct{} // the control FIFO has been drained
+	ack  chan<- struct{} // the FIFO has been drained
 }
 
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
@@ -56,7 +58,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
-	go s.watchControl()
+	go s.watch(s.contr, noteControl)
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -90,6 +92,7 @@ func Run(ctx context.Context, c Config) error {
 			s.upgrade(told)
 		}
 	}
+	s.closeNeeds()
 	s.settleEvents()
 	s.messages.close()
 	return nil
@@ -144,6 +147,18 @@ func (s *service) noted(n note) {
 	case noteControl:
 		s.drainControl()
 		n.ack <- struct{}{}
+		if s.waitsForNeeds() { // svscan writes a byte that is no command when there is a new service
+			s.step(machine.NeedsChanged{})
+		}
+	case noteNeed:
+		s.drainNeeds()
+		n.ack <- struct{}{}
+		s.step(machine.NeedsChanged{})
+	case noteReady:
+		if s.drainReady() {
+			s.step(machine.Notified{})
+		}
+		n.ack <- struct{}{}
 	case noteResult:
 		s.started(n.pid, n.err)
 	case noteAdopted:
@@ -168,9 +183,9 @@ func (s *service) signaled(sig os.Signal) {
 	}
 }
 
-// watchControl says each time that the control FIFO has bytes, and waits until they were read.
-func (s *service) watchControl() {
-	c, err := s.contr.SyscallConn()
+// watch says each time that a FIFO has bytes, and waits until they were read.
+func (s *service) watch(f *os.File, kind noteKind) {
+	c, err := f.SyscallConn()
 	if err != nil {
 		panic(err) // the file is open
 	}
@@ -184,7 +199,7 @@ func (s *service) watchControl() {
 		if err != nil {
 			return // closed
 		}
-		s.post(note{kind: noteControl, ack: ack})
+		s.post(note{kind: kind, ack: ack})
 		<-ack
 	}
 }
@@ -226,9 +241,10 @@ func (s *service) stepQueued() {
 		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
 		default:
 			s.readSettings()
+			s.readNeeds()
 		}
 		var actions []machine.Action
-		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, What: w})
+		s.state, actions = s.state.Step(machine.Input{At: now(), Settings: s.settings, Unmet: s.needs.unmet, Lost: s.needs.lost, What: w})
 		for _, a := range actions {
 			s.act(a)
 		}
@@ -286,7 +302,7 @@ func (s *service) leftover(dead int) (left machine.Leftover) {
 	if !wanted || !process.HasChildren() {
 		return left
 	}
-	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.PID)
+	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
 }
 
 // leftBelow returns what lives below supervise but the processes known; run was the leader of their
@@ -309,8 +325,11 @@ func (s *service) started(pid int, err error) {
 	p.known = true
 	if err != nil {
 		delete(s.pending, pid) // its death, 111, means nothing
-		s.step(machine.NotRun{Role: p.role, Reason: s.notRun(p.program, err)})
+		s.step(s.notRun(p.role, p.program, err))
 		return
+	}
+	if p.role == machine.Check {
+		s.check(settingName(p.program), nil)
 	}
 	s.step(machine.Ran{Role: p.role})
 	if p.dead != nil {

@@ -16,6 +16,7 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
+	"vigil/internal/settings"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
@@ -124,9 +125,6 @@ func (s *service) rewriteAt() time.Duration {
 	return s.rewriteDue
 }
 
-// maxTally is how many deaths are remembered.
-const maxTally = 100
-
 // tally remembers a death of run as s6 does.
 func (s *service) tally(exit event.Exit) {
 	d := status.Death{At: now().Wall, Code: byte(exit.Code)}
@@ -139,17 +137,18 @@ func (s *service) tally(exit event.Exit) {
 	}
 	b := d.Encode()
 	s.late = append(s.late, b[:]...)
-	s.late = s.late[max(0, len(s.late)-maxTally*status.DeathSize):]
+	s.late = s.late[max(0, len(s.late)-s.settings.MaxDeathTally*status.DeathSize):]
 	s.writeTally()
 }
 
 // writeTally adds the deaths that are not there yet to the end of death_tally, so that a tally costs
 // no new file until the oldest has to go.
 func (s *service) writeTally() {
-	const size = maxTally * status.DeathSize
+	most := s.settings.MaxDeathTally
+	size := most * status.DeathSize
 	fresh := len(s.late) / status.DeathSize
 	var err error
-	if s.deaths+fresh <= maxTally {
+	if s.deaths+fresh <= most {
 		err = s.appendTally(s.late)
 	} else {
 		old, _ := s.readTally() // what cannot be read is lost
@@ -157,7 +156,7 @@ func (s *service) writeTally() {
 		err = status.WriteFile(s.own, svdir.DeathTally, all[max(0, len(all)-size):], svdir.ModeStatus)
 	}
 	if err == nil {
-		s.deaths, s.late = min(s.deaths+fresh, maxTally), nil
+		s.deaths, s.late = min(s.deaths+fresh, most), nil
 	}
 	if err != nil {
 		s.problem(svdir.Supervise, err)
@@ -185,7 +184,7 @@ func (s *service) readTally() ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = unix.Close(fd) }() // it was only read
-	return status.Read(fd, maxTally*status.DeathSize)
+	return status.Read(fd, settings.MaxTally*status.DeathSize)
 }
 
 // beginTally goes on with the deaths that are remembered, or forgets them, as s6 does.
@@ -195,7 +194,7 @@ func (s *service) beginTally(goOn bool) {
 		s.deaths = len(old) / status.DeathSize
 		return
 	}
-	s.deaths = maxTally // the next one makes the file anew, if that cannot be done now
+	s.deaths = settings.MaxTally // the next one makes the file anew, if that cannot be done now
 	if err := status.WriteFile(s.own, svdir.DeathTally, nil, svdir.ModeStatus); err == nil {
 		s.deaths = 0
 	}
@@ -237,6 +236,9 @@ func (s *service) begin() error {
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))
 	s.stepQueued()
+	if s.settings.NotificationFD != 0 && s.state.Role == machine.Run && !s.state.Ready {
+		s.check("supervise/"+svdir.ReadyFIFO, s.openReady())
+	}
 	return nil
 }
 

@@ -50,6 +50,7 @@ type service struct {
 	ok      int
 	control int      // the control FIFO
 	contr   *os.File // the same, in Go's poller
+	ready   *os.File // the FIFO ready, in Go's poller; nil if it was never used
 	input   int      // a logger's standard input, held for both ends; -1 if there is none
 	output  int      // the FIFO to the service's logger, held for both ends; -1 if there is none
 	null    int      // /dev/null
@@ -66,6 +67,7 @@ type service struct {
 	late     []byte            // those that are still to be added to it
 	bad      []string          // settings files that are wrong
 	hadLog   bool
+	needs    needs
 	state    machine.State
 	last     event.Record   // the last event
 	pending  map[int]*start // by pid of the stage

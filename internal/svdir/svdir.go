@@ -21,6 +21,12 @@ const (
 	Log       = "log"
 	Supervise = "supervise"
 	Fifodir   = "event"
+	Needs     = "needs" // a directory: the names of other services
+	Hooks     = "hooks" // a directory of programs
+	PreStart  = Hooks + "/pre-start"
+	PostReady = Hooks + "/post-ready"
+	PreStop   = Hooks + "/pre-stop"
+	PostStop  = Hooks + "/post-stop"
 )
 
 // The entries of supervise/.
@@ -32,7 +38,8 @@ const (
 	StatFile   = "stat"
 	PIDFile    = "pid"
 	DeathTally = "death_tally"
-	LogFIFO    = "in" // of a logger: its standard input
+	LogFIFO    = "in"    // of a logger: its standard input
+	ReadyFIFO  = "ready" // where run writes that it is ready
 )
 
 // The entries of a scan directory's own directory, ScanOwn.

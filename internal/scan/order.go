@@ -1,0 +1,63 @@
+package scan
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/fifo"
+	"vigil/internal/svdir"
+)
+
+// wake has those look again that wait for a service of this name, which was not there before: they can
+// subscribe to nothing that is not there. The byte is no command.
+func (s *scanner) wake(name string) {
+	var st unix.Stat_t
+	for _, v := range s.services {
+		if v.settled && unix.Lstat(v.name+"/"+svdir.Needs+"/"+name, &st) == nil {
+			_ = fifo.Send(unix.AT_FDCWD, v.name+"/"+svdir.Supervise+"/"+svdir.Control, []byte{'\n'}) // who has just been started looks by itself
+		}
+	}
+}
+
+// end brings everything down: each service when those are gone that need it.
+func (s *scanner) end() {
+	if s.ending {
+		return
+	}
+	s.ending = true
+	s.needed = make(map[ID][]string)
+	for id, v := range s.services {
+		entries, err := os.ReadDir(v.name + "/" + svdir.Needs)
+		if err != nil {
+			continue // it needs nobody, or is gone
+		}
+		for _, e := range entries {
+			s.needed[id] = append(s.needed[id], e.Name())
+		}
+	}
+	s.endNext()
+}
+
+// endNext has those leave whom nobody needs any more. Those that need each other leave together.
+func (s *scanner) endNext() {
+	busy := make(map[string]bool)
+	for id, v := range s.services {
+		for _, name := range s.needed[id] {
+			busy[name] = busy[name] || name != v.name
+		}
+	}
+	leaving := false
+	for _, v := range s.services {
+		if !busy[v.name] {
+			s.leave(v)
+		}
+		leaving = leaving || v.leaving
+	}
+	if leaving {
+		return
+	}
+	for _, v := range s.services {
+		s.leave(v)
+	}
+}

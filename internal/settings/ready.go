@@ -1,0 +1,130 @@
+package settings
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/svdir"
+)
+
+// Errors of values.
+var (
+	ErrProbe = errors.New("not tcp HOST:PORT, unix PATH, http URL [CODES] or exec PROG [ARG …]")
+	ErrNeed  = errors.New("not empty and not bind")
+	ErrName  = errors.New("not a service's name")
+)
+
+// The intervals of checks where check-interval is absent.
+const (
+	untilReady = time.Second      // of a run that is not ready
+	onceReady  = 10 * time.Second // of one that is
+)
+
+// Asks reports that supervise has to ask whether run is ready.
+func (s *Settings) Asks() bool { return s.Check || s.Probe != "" }
+
+// Tells reports that run's readiness is not just its age: it tells itself, or is asked.
+func (s *Settings) Tells() bool { return s.NotificationFD != 0 || s.Asks() }
+
+// Interval is how long it is from one check to the next.
+func (s *Settings) Interval(ready bool) time.Duration {
+	switch {
+	case s.CheckInterval != 0:
+		return s.CheckInterval
+	case ready:
+		return onceReady
+	}
+	return untilReady
+}
+
+// ParseProbe reads a line of probe. Only its form is looked at: svmon probe does the work.
+func ParseProbe(line string) (string, error) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "", ErrEmpty
+	}
+	good := false
+	switch words[0] {
+	case "tcp", "unix":
+		good = len(words) == 2
+	case "http":
+		good = len(words) == 2 || len(words) == 3
+	case "exec":
+		good = len(words) >= 2
+	}
+	if !good {
+		return "", ErrProbe
+	}
+	return line, nil
+}
+
+// Hooks are the programs of hooks/ that are there.
+type Hooks struct{ PreStart, PostReady, PreStop, PostStop bool }
+
+func (s *Settings) hooks(dir int, problems *[]Problem) (h Hooks) {
+	if unix.Faccessat(dir, svdir.Hooks, unix.F_OK, 0) != nil {
+		return h
+	}
+	h.PreStart = s.program(dir, svdir.PreStart, problems)
+	h.PostReady = s.program(dir, svdir.PostReady, problems)
+	h.PreStop = s.program(dir, svdir.PreStop, problems)
+	h.PostStop = s.program(dir, svdir.PostStop, problems)
+	return h
+}
+
+// A Need is a service that must be ready before this one is started. With Bind this one also goes down with it.
+type Need struct {
+	Name string
+	Bind bool
+}
+
+// needs reads needs/, in the order of the names. An entry that is wrong keeps what it was, if it was anything; it is
+// needed in any case.
+func (s *Settings) needs(dir int, problems *[]Problem) []Need {
+	fd, err := unix.Openat(dir, svdir.Needs, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		*problems = append(*problems, Problem{svdir.Needs, err})
+		return s.Needs
+	}
+	d := os.NewFile(uintptr(fd), svdir.Needs)
+	defer func() { _ = d.Close() }() // it is only read
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		*problems = append(*problems, Problem{svdir.Needs, err})
+		return s.Needs
+	}
+	slices.Sort(names)
+	var needs []Need
+	for _, name := range names {
+		if svdir.CheckName(name) != nil {
+			*problems = append(*problems, Problem{svdir.Needs + "/" + name, ErrName})
+			continue
+		}
+		n := Need{Name: name}
+		line, err := ReadLine(fd, name)
+		switch {
+		case err == nil && line == "bind":
+			n.Bind = true
+		case err == nil:
+			err = ErrNeed
+		case errors.Is(err, ErrEmpty):
+			err = nil
+		}
+		if err != nil {
+			*problems = append(*problems, Problem{svdir.Needs + "/" + name, err})
+			if i := slices.IndexFunc(s.Needs, func(old Need) bool { return old.Name == name }); i >= 0 {
+				n = s.Needs[i]
+			}
+		}
+		needs = append(needs, n)
+	}
+	return needs
+}
