@@ -56,6 +56,7 @@ type listener struct {
 	acked   map[string]bool // commands of ours, by the reason that goes with each
 	fills   []span
 	ended   time.Duration // when svscan was told to bring everything down last, 0 for never
+	lossy   bool          // ends of the journal were lost
 	seq     uint64
 	events  int
 	gaps    int    // records
@@ -144,6 +145,13 @@ func (l *listener) fail(format string, args ...any) {
 	if l.err == nil {
 		l.err = fmt.Errorf(format, args...)
 	}
+}
+
+// hears reports that something was heard.
+func (l *listener) hears() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events > 0
 }
 
 // failure is the first thing that was wrong with what was heard.
@@ -273,6 +281,11 @@ func (l *listener) takeN(r *event.Record, line string) (again bool) {
 		l.miss(r, r.N-c.n-1)
 	case c.open: // another has the name, and nobody knows what the one before told last
 		l.miss(r, anyNumber)
+	case c.n == 0 && c.before == "" && r.N > 1:
+		if !l.lossy {
+			l.fail("%s: the first n is %d: %s", source(r), r.N, line)
+		}
+		l.miss(r, r.N-1)
 	case c.n == 0, c.gone:
 	case r.N == 1 && (c.reused > 0 || c.maybe):
 	case r.N <= c.n && c.maybe && r.Time.After(c.at):
@@ -327,6 +340,7 @@ func (l *listener) takeGap(item *subscribe.Item) {
 	default:
 		l.missed += g.Missed
 	}
+	l.lossy = true
 	for _, c := range l.sources {
 		c.open = true
 	}

@@ -20,6 +20,14 @@ import (
 // run is storms, and a calm after each in which everything is judged; and the end, in which svscan
 // is told to bring everything down. It is also told so in every other storm, and started again.
 func (t *torture) run(ctx context.Context) error {
+	for end := rig.Now() + patience; !t.ears.hears(); {
+		if err := rest(ctx); err != nil {
+			return err
+		}
+		if rig.Now() > end {
+			return errors.New("the hub does not begin")
+		}
+	}
 	for end := rig.Now() + t.length; rig.Now() < end; {
 		until := min(rig.Now()+t.round, end)
 		if t.random.IntN(2) == 0 {
