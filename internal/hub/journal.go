@@ -15,11 +15,13 @@ import (
 	"vigil/internal/event"
 )
 
-// The two segments of a journal, and the one that becomes the current one.
+// The two segments of a journal, the one that becomes the current one, and what that is until it is
+// whole.
 const (
-	segmentNow  = "current"
-	segmentOld  = "old"
-	segmentNext = "current.new"
+	segmentNow   = "current"
+	segmentOld   = "old"
+	segmentNext  = "current.new"
+	segmentDraft = "current.draft"
 )
 
 // maxSegment is more events than a segment has: it and the batch that fills it are below 20 MiB, and an
@@ -112,14 +114,18 @@ func (j *journal) create(h header, keep bool, lines ...[]byte) error {
 	for _, l := range lines {
 		text = append(text, l...)
 	}
-	current, next := filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentNext)
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	path := func(segment string) string { return filepath.Join(j.dir, segment) }
+	current, next, draft := path(segmentNow), path(segmentNext), path(segmentDraft)
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(text); err == nil && keep {
+	if _, err = f.Write(text); err == nil {
+		err = os.Rename(draft, next)
+	}
+	if err == nil && keep {
 		// The new one is whole by now: a hub that is killed here leaves all that the next one needs.
-		err = os.Rename(current, filepath.Join(j.dir, segmentOld))
+		err = os.Rename(current, path(segmentOld))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
@@ -128,7 +134,7 @@ func (j *journal) create(h header, keep bool, lines ...[]byte) error {
 		err = os.Rename(next, current)
 	}
 	if err != nil {
-		_ = os.Remove(next) // what is in it would fill a full disk even more
+		_, _ = os.Remove(next), os.Remove(draft) // what is in it would fill a full disk even more
 		return errors.Join(err, f.Close())
 	}
 	if j.file != nil {
@@ -172,7 +178,7 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 		return err
 	}
 	if st.Nlink == 0 {
-		return fmt.Errorf("%s: %w", j.file.Name(), fs.ErrNotExist)
+		return fmt.Errorf("%s: %w", filepath.Join(j.dir, segmentNow), fs.ErrNotExist)
 	}
 	text := b.buf
 	if b.samples() {
@@ -210,7 +216,7 @@ func (j *journal) abandon(now time.Time) error {
 // remove removes all segments: what is in them fills a full disk even more.
 func (j *journal) remove() error {
 	var errs []error
-	for _, segment := range []string{segmentNow, segmentOld, segmentNext} {
+	for _, segment := range []string{segmentNow, segmentOld, segmentNext, segmentDraft} {
 		if err := os.Remove(filepath.Join(j.dir, segment)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

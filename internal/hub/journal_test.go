@@ -315,7 +315,7 @@ func abandoned(t *testing.T) (*journal, recovered) {
 // inTheWay lets no new segment be made.
 func inTheWay(t *testing.T, j *journal) {
 	t.Helper()
-	if err := os.Mkdir(filepath.Join(j.dir, segmentNext), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(j.dir, segmentDraft), 0o700); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -347,6 +347,26 @@ func TestAbandonedJournalIsKeptForAMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	isGone(t, j)
+}
+
+// A hub that is killed while it writes an abandoned journal again leaves half of it: to go on with that
+// would use numbers twice.
+func TestHalfOfAJournalIsNotGoneOnWith(t *testing.T) {
+	j, r := abandoned(t)
+	head, _, _ := bytes.Cut(read(t, j.dir, segmentOld), []byte("\n"))
+	write(t, j.dir, segmentDraft, append(head, '\n'))
+	if _, leapt := recovery(t, j.dir, boot); leapt.seq != r.seq+maxSegment {
+		t.Errorf("goes on at %d", leapt.seq)
+	}
+	if _, err := os.Lstat(filepath.Join(j.dir, segmentDraft)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the draft is still there: %v", err)
+	}
+	if err := j.create(header{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(j.file.Name()); !errors.Is(err, fs.ErrNotExist) || filepath.Base(j.file.Name()) != segmentDraft {
+		t.Errorf("what is not whole was written to %s: %v", j.file.Name(), err)
+	}
 }
 
 func TestAbandonedJournalThatDoesNotHealIsRemoved(t *testing.T) {

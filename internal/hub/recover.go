@@ -71,7 +71,9 @@ func (j *journal) endRotation() {
 	if _, err := os.Lstat(current); errors.Is(err, fs.ErrNotExist) {
 		_ = os.Rename(next, current) // mostly there is none; else the segment is missed
 	}
-	_ = os.Remove(next) // was never finished; it is written over where this fails
+	for _, left := range []string{next, filepath.Join(j.dir, segmentDraft)} {
+		_ = os.Remove(left) // was never finished; it is written over where this fails
+	}
 }
 
 // read returns what a segment has; of one that is not there it says nothing.
