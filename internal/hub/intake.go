@@ -201,7 +201,7 @@ func (in *intake) count(r *event.Record) {
 	if r.By == "" || !known {
 		return
 	}
-	switch r.Event { //nolint:exhaustive // the others say nothing of it
+	switch r.Event {
 	case event.Removed:
 		c.Removed, c.Added = true, false
 	case event.Added: // after a svscan had brought everything down it is the same, whose count goes on
