@@ -18,21 +18,27 @@ type arguments struct {
 	request command.Request
 	names   []string
 	scan    bool   // svc scan: names are scan directories
+	rolling int    // svc restart -r: so many at once; 0: it is none
 	text    string // what --help or --version prints; nothing else is to be done
 }
 
-// wordScan is the word that is no command to a service.
-const wordScan = "scan"
+// Words with a meaning of their own.
+const (
+	wordScan    = "scan" // no command to a service
+	wordRestart = "restart"
+)
 
 // An illegalOption is a letter that is none.
 type illegalOption string
 
 func (o illegalOption) Error() string { return "illegal option -- " + string(o) }
 
-// A letter is the option of one command: given, it is added to the list.
+// A letter is the option of one command: given, it is added to the list. But -r behind the word restart asks
+// for a rolling one.
 type letter struct {
 	command control.Command
-	list    *[]control.Command
+	a       *arguments
+	flags   *pflag.FlagSet
 }
 
 func (l letter) String() string   { return "" }
@@ -43,15 +49,19 @@ func (l letter) Set(value string) error {
 	if value != "true" {
 		return errors.New("it takes no value")
 	}
-	*l.list = append(*l.list, l.command)
+	if l.command == control.Restart && l.flags.NArg() == 1 && l.flags.Arg(0) == wordRestart {
+		l.a.rolling = 1
+		return nil
+	}
+	l.a.request.Commands = append(l.a.request.Commands, l.command)
 	return nil
 }
 
-// flags are all options; those of the commands are added to list in the order in which they come.
-func flags(list *[]control.Command) *pflag.FlagSet {
+// flags are all options; those of the commands are added to a's in the order in which they come.
+func flags(a *arguments) *pflag.FlagSet {
 	f := pflag.NewFlagSet("svc", pflag.ContinueOnError)
 	for _, e := range control.Entries {
-		f.VarPF(letter{e.Command, list}, e.Word, string(rune(e.Command)), e.Help).NoOptDefVal = "true"
+		f.VarPF(letter{e.Command, a, f}, e.Word, string(rune(e.Command)), e.Help).NoOptDefVal = "true"
 	}
 	f.StringP("wait-for", "w", "", "wait until it is u (up), U (up and ready), d (down), D (down, and finish has ended), "+
 		"r (up again) or R (up again and ready)")
@@ -65,7 +75,7 @@ func flags(list *[]control.Command) *pflag.FlagSet {
 // parse reads the command line. An error is one of usage.
 func parse(args []string) (arguments, error) {
 	var a arguments
-	f := flags(&a.request.Commands)
+	f := flags(&a)
 	f.Usage = func() {} // the error says it
 	if err := f.Parse(args); err != nil {
 		var unknown *pflag.NotExistError
@@ -83,6 +93,12 @@ func parse(args []string) (arguments, error) {
 		return a, nil
 	}
 	a.names = f.Args()
+	if a.rolling > 0 {
+		if err := a.roll(f.ArgsLenAtDash() == 1); err != nil {
+			return a, err
+		}
+		return a, a.waits(f)
+	}
 	if err := a.word(f.ArgsLenAtDash() == 0); err != nil {
 		return a, err
 	}
@@ -105,6 +121,26 @@ func (a *arguments) word(quoted bool) error {
 	}
 	if len(a.names) == 0 {
 		return errors.New("svc [-OPTIONS] NAME..., or svc WORD NAME...; svc --help lists them")
+	}
+	return nil
+}
+
+// roll takes what follows restart -r: how many at once, unless a -- comes before it, and the names.
+func (a *arguments) roll(quoted bool) error {
+	if len(a.request.Commands) > 0 {
+		return errors.New("restart -r takes no other command")
+	}
+	a.request.Commands = []control.Command{control.Restart}
+	if a.names = a.names[1:]; len(a.names) > 0 && !quoted {
+		if n, err := settings.ParseCount(a.names[0]); err == nil {
+			a.rolling, a.names = n, a.names[1:]
+		}
+	}
+	switch {
+	case a.rolling == 0:
+		return errors.New("restart -r 0: nothing would be restarted")
+	case len(a.names) == 0:
+		return errors.New("svc restart -r [NUMBER] NAME...: NAME is missing")
 	}
 	return nil
 }
@@ -155,9 +191,14 @@ func summary() string {
 const helpHead = `usage: svc [-OPTIONS] NAME...     the options' commands in the order given, as one write
        svc WORD NAME...           the same by its word: svc restart web
        svc -w STATE NAME...       wait only
+       svc restart -r [N] NAME... one after the other (or N at once), each when the one before is ready
        svc scan [DIR...]          svscan looks at its directory again
+       svc set NAME KEY VALUE     a setting of service(5); also get NAME [KEY], unset NAME KEY, edit NAME KEY
+       svc scale NAME@ N          how many instances there are; +N or -N: more or fewer
+       svc add NAME -- PROG ARG...  a new service; svc rm NAME removes it
 
-NAME is a directory, or a service of $SVDIR (default /service), or a pattern over it: 'web*'.
+NAME is a directory, or a service of $SVDIR (default /service), or a pattern over it: 'web*';
+NAME@ is all instances of that template.
 
 `
 

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"vigil/internal/cli"
@@ -23,6 +24,13 @@ import (
 func main() { cli.Main("svc", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		if w, ok := words()[args[0]]; ok {
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return w.run(ctx, args[1:], stdout, stderr)
+		}
+	}
 	a, err := parse(args)
 	var illegal illegalOption
 	switch {
@@ -42,7 +50,49 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	// An interrupted wait takes its subscriptions back.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	if a.rolling > 0 {
+		return roll(ctx, a, stderr)
+	}
 	return perform(ctx, a, stderr)
+}
+
+// roll restarts the services in order, and says of those behind the first that fails that they are as they
+// were.
+func roll(ctx context.Context, a arguments, stderr io.Writer) error {
+	r := newReport(stderr)
+	var targets []target
+	for _, name := range a.names {
+		targets = append(targets, find(name)...)
+	}
+	for _, t := range targets {
+		if t.Dir == "" {
+			r.add(t.Name, <-t.done)
+			return r.status() // nothing was done
+		}
+	}
+	begun := command.Roll(len(targets), a.rolling, func(i int) error {
+		err := command.Renew(ctx, targets[i].Dir, a.request)
+		targets[i].done <- err
+		if errors.Is(err, command.ErrDown) {
+			return nil
+		}
+		return err
+	})
+	for _, t := range targets[:begun] {
+		if err := <-t.done; errors.Is(err, command.ErrDown) {
+			r.p.Print("info: " + t.Name + " is down, and stays so")
+		} else {
+			r.add(t.Name, err)
+		}
+	}
+	var left []string
+	for _, t := range targets[begun:] {
+		left = append(left, t.Name)
+	}
+	if len(left) > 0 {
+		r.p.Print("warning: left as they are: " + strings.Join(left, " "))
+	}
+	return r.status()
 }
 
 // rescan makes the svscan of each directory look again.

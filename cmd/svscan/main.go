@@ -17,12 +17,13 @@ import (
 	"vigil/internal/svdir"
 )
 
-const usage = `svscan [-R] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+const usage = `svscan [-R] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
        svscan -t [DIR]
 
 Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
 is not given.
 
+  -n, --instances NUMBER     how many instances a template may have (1000)
   -R, --runit                behave as runit does where that differs from daemontools
   -s, --socket MODE[:GROUP]  mode and group of events.sock (600)
   -S, --control MODE[:GROUP] mode and group of control.sock (600)
@@ -40,8 +41,12 @@ func main() { cli.Main("svscan", run) }
 type options struct {
 	runit, test, help, version bool
 	socket, control            string
+	instances                  int
 	dir                        string
 }
+
+// defaultInstances is more than one machine has for one service, unless by mistake.
+const defaultInstances = 1000
 
 func parse(args []string) (options, error) {
 	var o options
@@ -49,6 +54,7 @@ func parse(args []string) (options, error) {
 	f.Usage = func() {}
 	f.SetOutput(io.Discard)
 	f.BoolVarP(&o.runit, "runit", "R", false, "")
+	f.IntVarP(&o.instances, "instances", "n", defaultInstances, "")
 	f.StringVarP(&o.socket, "socket", "s", "", "")
 	f.StringVarP(&o.control, "control", "S", "", "")
 	f.BoolVarP(&o.test, "test", "t", false, "")
@@ -58,6 +64,8 @@ func parse(args []string) (options, error) {
 		return o, cli.UsageError(err.Error() + "; svscan --help tells more")
 	}
 	switch {
+	case o.instances < 0:
+		return o, cli.UsageError("-n " + strconv.Itoa(o.instances) + ": less than 0")
 	case f.NArg() > 1:
 		return o, cli.UsageError("svscan takes one directory; svscan --help tells more")
 	case f.NArg() == 1 && f.Arg(0) == "":
@@ -82,7 +90,7 @@ func run(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = io.WriteString(stdout, cli.VersionLine("svscan"))
 		return err
 	case o.test:
-		return check(o.dir, stdout)
+		return check(o, stdout)
 	}
 	c, err := configure(o, stderr)
 	if err != nil {
@@ -96,8 +104,8 @@ func run(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-func check(dir string, stdout io.Writer) error {
-	wrong, err := scan.Check(dir, stdout)
+func check(o options, stdout io.Writer) error {
+	wrong, err := scan.Check(o.dir, o.instances, stdout)
 	if err == nil && wrong > 0 {
 		return cli.Status(cli.StatusUsage)
 	}
@@ -105,7 +113,7 @@ func check(dir string, stdout io.Writer) error {
 }
 
 func configure(o options, stderr io.Writer) (scan.Config, error) {
-	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr}
+	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr, MaxInstances: o.instances}
 	for flag, socket := range map[string]*scan.SocketMode{"-s": &c.Events, "-S": &c.Control} {
 		text := o.socket
 		if flag == "-S" {

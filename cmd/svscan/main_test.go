@@ -25,7 +25,11 @@ func TestParse(t *testing.T) {
 		{"-t d", options{test: true, dir: "d"}},
 		{"-h", options{help: true, dir: "/from/env"}},
 		{"--version", options{version: true, dir: "/from/env"}},
+		{"-n 5 d", options{instances: 5, dir: "d"}},
 	} {
+		if c.want.instances == 0 {
+			c.want.instances = defaultInstances
+		}
 		if got, err := parse(strings.Fields(c.args)); got != c.want || err != nil {
 			t.Errorf("%q: got %+v, %v", c.args, got, err)
 		}
@@ -34,7 +38,7 @@ func TestParse(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"a", "b"}, {""}, {"--nope"}, {"-x"}, {"-s"}, {"-s", "x", "d"}, {"-S", "660:", "d"}, {"-s", "", "-S", "9", "d"},
+		{"a", "b"}, {""}, {"--nope"}, {"-x"}, {"-s"}, {"-s", "x", "d"}, {"-S", "660:", "d"}, {"-s", "", "-S", "9", "d"}, {"-n", "-1", "d"}, {"-n", "x"},
 	} {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		if _, ok := errors.AsType[cli.UsageError](err); !ok {

@@ -118,6 +118,9 @@ func hubNames(scan string, names []string) ([]string, error) {
 		if err != nil || service == "." || strings.HasPrefix(service, "..") {
 			return nil, errElsewhere
 		}
+		if svdir.IsTemplate(filepath.Base(name)) {
+			service, _, _ = svdir.Instance(service)
+		}
 		patterns = append(patterns, service)
 	}
 	return patterns, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -281,12 +282,12 @@ func gather(names []string, d depth) ([]service, error) {
 	return lookAll(find(names), d), nil
 }
 
-// find returns the services of the names. A pattern that matches nothing is a service that is not
-// there.
+// find returns the services of the names. A pattern or a template that means nothing is a service that is
+// not there.
 func find(names []string) []svdir.Found {
 	var all []svdir.Found
 	for _, name := range names {
-		if strings.ContainsAny(name, "*?[") {
+		if strings.ContainsAny(name, "*?[") || strings.HasSuffix(name, "@") {
 			if found, err := svdir.Find(svdir.ScanDir(), name); err == nil {
 				all = append(all, found...)
 				continue
@@ -330,6 +331,7 @@ func lookScan(scan string, d depth) ([]service, error) {
 	if err != nil {
 		return nil, &cli.Failure{Doing: "read " + scan, Err: err}
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return svdir.Compare(a.Name(), b.Name()) })
 	r := rootOf(scan)
 	defer r.close()
 	found := make([][]service, len(entries))
@@ -344,7 +346,7 @@ func lookScan(scan string, d depth) ([]service, error) {
 // lookEntry looks at an entry of a scan directory, and at its logger: what is supervised need not
 // be asked whether it is a service.
 func lookEntry(r root, scan, name string, d depth) []service {
-	if strings.HasPrefix(name, ".") {
+	if strings.HasPrefix(name, ".") || svdir.IsTemplate(name) {
 		return nil
 	}
 	s := look(r, svdir.Found{Name: name, Dir: filepath.Join(scan, name)}, d)

@@ -24,6 +24,8 @@ var (
 	ErrFailed = errors.New("failed for good")
 	// ErrExited is an ErrFailed: supervise has ended.
 	ErrExited error = exited{}
+	// ErrDied is an ErrFailed: it died before it was ready.
+	ErrDied error = died{}
 	// ErrLong says that the commands and their reasons do not fit into one write.
 	ErrLong = errors.New("too many commands at once")
 )
@@ -32,6 +34,11 @@ type exited struct{}
 
 func (exited) Error() string        { return "supervise exited" }
 func (exited) Is(target error) bool { return target == ErrFailed }
+
+type died struct{}
+
+func (died) Error() string        { return "died before it was ready" }
+func (died) Is(target error) bool { return target == ErrFailed }
 
 // A Step is a part of Do, in the words of a message: "unable to STEP web".
 type Step string
@@ -61,6 +68,7 @@ type Request struct {
 	Why      string            // a reason that travels with each command
 	Wait     Wait              // what to wait for
 	Timeout  time.Duration     // of the whole; 0: no limit
+	Strict   bool              // what dies before what is waited for is there has failed
 	Sent     func()            // if set, called when the commands are written, before the wait
 }
 
@@ -85,7 +93,7 @@ func Do(ctx context.Context, dir string, r Request) error {
 	defer func() { _ = pipe.Close() }() // each write has reported its own error
 	var w *waiter
 	if r.Wait != NoWait {
-		if w, err = arm(fd, dir, r.Wait); err != nil {
+		if w, err = arm(fd, dir, r.Wait, r.Strict); err != nil {
 			return &Error{StepWait, err}
 		}
 		defer w.close()

@@ -72,6 +72,8 @@ type progress struct {
 	wait      Wait
 	up, ready bool // ready while it is down: finish has ended, and it may be started
 	was       bool // it has been seen down since the wait began
+	strict    bool // it may not die once it has come up again
+	risen     bool // it has come up
 	first     *status.Record
 }
 
@@ -113,8 +115,11 @@ func (p *progress) see(r status.Record, layout status.Layout) {
 func (p *progress) hear(c byte) error {
 	switch c {
 	case 'u', 'U':
-		p.up, p.ready = true, c == 'U'
+		p.up, p.ready, p.risen = true, c == 'U', true
 	case 'd', 'D':
+		if p.strict && p.risen {
+			return ErrDied
+		}
 		p.up, p.ready, p.was = false, c == 'D', true
 	case 'O':
 		if p.wait != WaitDown && p.wait != WaitReallyDown {

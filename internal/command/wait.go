@@ -37,8 +37,8 @@ type waiter struct {
 
 // arm subscribes, and then reads the status: what changes after that will be heard. Where the
 // suite sends no notifications, or nobody may subscribe, the status file has to be polled.
-func arm(fd int, dir string, wait Wait) (*waiter, error) {
-	w := &waiter{fd: fd, p: progress{wait: wait}}
+func arm(fd int, dir string, wait Wait, strict bool) (*waiter, error) {
+	w := &waiter{fd: fd, p: progress{wait: wait, strict: strict}}
 	_, layout, err := readStatus(fd)
 	if err != nil {
 		return nil, err

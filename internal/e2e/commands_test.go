@@ -70,6 +70,10 @@ var packages = map[string]string{
 	"s6":           "/usr/bin/s6-svstat",
 	"nginx-light":  "/usr/sbin/nginx",
 	"redis-server": "/usr/bin/redis-server",
+
+	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
+	"python3":        "/usr/bin/python3",
+	"systemd":        "/usr/bin/systemd-notify",
 }
 
 // need PACKAGE...: fails with the line that installs what is missing.

@@ -66,6 +66,8 @@ var columns = []column{
 	{"file", func(r *Record) any { return &r.File }},
 	{"reason", func(r *Record) any { return &r.Reason }},
 	{"pids", func(r *Record) any { return &r.PIDs }},
+	{"status", func(r *Record) any { return &r.Status }},
+	{"notify", func(r *Record) any { return &r.Notify }},
 	{"cut", func(r *Record) any { return &r.Cut }},
 }
 

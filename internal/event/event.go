@@ -107,11 +107,13 @@ type Record struct {
 	Signal  string // what was sent
 	File    string // of a config or scan-error event
 	Reason  string // what is wrong, for people
+	Status  string // what run says of itself
 	PIDs    []int  // processes left over
 
 	// What adoption needs: only in supervise/state and the hub's snapshots of it.
 	Supervise  int    // pid of supervise
 	Dir        string // DEVICE:INODE of supervise/: a copy of it is another service's
+	Notify     string // the address of run's notify socket
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
 	Released   bool   // the program is known to have been let go

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vigil/internal/event"
+	"vigil/internal/svdir"
 )
 
 // maxPatterns bounds the patterns and the kinds of one filter.
@@ -48,7 +49,8 @@ func decode(text []byte, into any) error {
 	case err == nil && strings.HasPrefix(strings.TrimSpace(string(text)), "{"):
 		return nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("%s is no %s", wrong.Field, inJSON(wrong.Type.Kind()))
+		field := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:] // without the struct that it is embedded in
+		return fmt.Errorf("%s is no %s", field, inJSON(wrong.Type.Kind()))
 	}
 	return event.ErrSyntax
 }
@@ -62,6 +64,8 @@ func inJSON(kind reflect.Kind) string {
 		return "true or false"
 	case reflect.Slice:
 		return "list"
+	case reflect.Map:
+		return "object"
 	default:
 		return "number"
 	}
@@ -77,10 +81,11 @@ func checkPatterns(patterns []string) error {
 }
 
 // matches reports that a service is one of those that the patterns mean. * does not match a slash,
-// and only a dot matches the dot of .svscan.
+// and only a dot matches the dot of .svscan. A template means its instances, too.
 func matches(patterns []string, service string) bool {
+	template, _, isInstance := svdir.Instance(service)
 	return slices.ContainsFunc(patterns, func(p string) bool {
-		if p == service {
+		if p == service || isInstance && p == template {
 			return true
 		}
 		if strings.HasPrefix(service, ".") && !strings.HasPrefix(p, ".") {

@@ -34,9 +34,12 @@ type request struct {
 	Service []string        `json:"service"`
 	Wait    string          `json:"wait"`
 	Timeout float64         `json:"timeout"` // in seconds
+	Rolling int             `json:"rolling"` // restart so many at once, and stop at the first that fails
+	setting
 
-	command control.Command
-	wait    command.Wait
+	command   control.Command
+	wait      command.Wait
+	isSetting bool
 }
 
 // The words of requests that are no command of a supervise.
@@ -70,6 +73,10 @@ func parseRequest(line []byte) (request, error) {
 	if err := checkPatterns(r.Service); err != nil || r.Do == doStatus {
 		return r, err
 	}
+	if isOne, err := r.checkSetting(); isOne || err != nil {
+		r.isSetting = isOne
+		return r, err
+	}
 	var ok bool
 	if r.command, ok = control.ByWord(r.Do); !ok {
 		return r, fmt.Errorf("no command %q", r.Do)
@@ -77,6 +84,12 @@ func parseRequest(line []byte) (request, error) {
 	var err error
 	if r.wait, err = command.ParseWait(r.Wait); err != nil {
 		return r, fmt.Errorf("wait %q is %w", r.Wait, err)
+	}
+	switch {
+	case r.Rolling < 0:
+		return r, errors.New("rolling is out of range")
+	case r.Rolling > 0 && r.command != control.Restart:
+		return r, errors.New("rolling is for restart")
 	}
 	return r, nil
 }
@@ -115,6 +128,9 @@ func (h *Hub) request(s *subscriber, line []byte) (wait func()) {
 	r, err := parseRequest(line)
 	a := &answer{id: r.ID, to: s}
 	var found []svdir.Found
+	if err == nil && r.isSetting {
+		return h.setting(a, r)
+	}
 	if err == nil && r.Do != doScan {
 		found, err = h.find(r.Service)
 	}
@@ -131,10 +147,32 @@ func (h *Hub) request(s *subscriber, line []byte) (wait func()) {
 		}
 	case r.Do == doStatus:
 		return func() { a.states(found) }
+	case r.Rolling > 0:
+		return func() { h.roll(a, r, found) }
 	default:
 		return h.command(a, r, found)
 	}
 	return func() {}
+}
+
+// errLeft says that a rolling restart had stopped before it came to the service.
+var errLeft = errors.New("left as it is")
+
+// roll restarts the services in order. Each takes its place among other requests when it comes to it.
+func (h *Hub) roll(a *answer, r request, found []svdir.Found) {
+	begun := command.Roll(len(found), r.Rolling, func(i int) error {
+		f, began := found[i], time.Now()
+		err := h.carryOut(a.to.left, h.turns.take(f.Dir), r, f)
+		if errors.Is(err, command.ErrDown) {
+			err = nil // and it stays so
+		}
+		a.did(f.Name, time.Since(began), err)
+		return err
+	})
+	for _, f := range found[begun:] {
+		a.did(f.Name, 0, errLeft)
+	}
+	a.last()
 }
 
 // command begins a command. Where other requests are before it at a service, it takes its place
@@ -173,14 +211,18 @@ func (h *Hub) carryOut(left context.Context, turn *turn, r request, f svdir.Foun
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return command.Do(ctx, f.Dir, command.Request{
+	c := command.Request{
 		Commands: []control.Command{r.command},
 		Wait:     r.wait,
 		Sent: func() {
 			turn.pass()
 			context.AfterFunc(left, stop)
 		},
-	})
+	}
+	if r.Rolling > 0 {
+		return command.Renew(ctx, f.Dir, c)
+	}
+	return command.Do(ctx, f.Dir, c)
 }
 
 // find returns the services of the scan directory that the names and patterns mean, each once. A
@@ -206,6 +248,8 @@ func (h *Hub) find(patterns []string) ([]svdir.Found, error) {
 		case len(seen) > before:
 		case strings.ContainsAny(p, "*?["):
 			return nil, fmt.Errorf("%q: %w", p, svdir.ErrNoMatch)
+		case svdir.IsTemplate(p):
+			return nil, fmt.Errorf("%q: %w", p, svdir.ErrNoInstance)
 		default:
 			dir, err := h.dir(p)
 			if err != nil {

@@ -110,7 +110,7 @@ func (t *step) resume(r event.Record) {
 		return
 	}
 	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
-	t.Ready, t.Paused, t.Term = r.Ready, r.Paused, r.Term
+	t.Ready, t.Paused, t.Term, t.StatusText = r.Ready, r.Paused, r.Term, r.Status
 }
 
 // resumeIdle takes over a service of which nothing runs.

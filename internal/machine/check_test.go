@@ -29,7 +29,7 @@ func (w *world) check() {
 			w.fail("is down, and has something to do")
 		}
 	case event.PhaseWaiting:
-		if s.Role != NoRole || s.Want == WantDown || w.owed.leaving || w.unmet == "" && len(s.Leftover.PIDs) == 0 {
+		if s.Role != NoRole || s.Want == WantDown || w.owed.leaving || w.unmet == "" && len(s.Leftover.PIDs) == 0 && s.Job.Program == "" {
 			w.fail("waits for nothing")
 		}
 	case event.PhaseFailed, event.PhaseBackoff:
@@ -63,7 +63,8 @@ func (w *world) checkTimers() {
 	s, limit := w.state, w.set.TimeoutFinish != 0
 	hungUp := w.owed.eof && s.Role == Run && s.Phase != event.PhaseStopping && limit
 	up := s.Phase == event.PhaseUp
-	asked := up && !s.Paused && w.set.Asks() && (s.Ready && w.set.CheckFailures != 0 || !s.Ready && w.set.NotificationFD == 0)
+	asked := up && !s.Paused && w.set.Asks() && (s.Ready && w.set.CheckFailures != 0 || !s.Ready && !w.set.Says())
+	guarded := up && s.Ready && !s.Paused && w.set.NotifySocket && w.set.Watchdog != 0
 	triesAgain := s.Phase == event.PhaseFailed && s.Want != WantDown
 	ages := s.Phase == event.PhaseUp && w.set.MaxAge.Age != 0
 	for _, timer := range []struct {
@@ -75,6 +76,7 @@ func (w *world) checkTimers() {
 		{"next", s.NextAt, s.Phase == event.PhaseBackoff || triesAgain, s.Phase == event.PhaseBackoff || triesAgain},
 		{"ready", s.ReadyAt, up && !s.Ready && !w.set.Tells(), up && !w.set.Tells()},
 		{"not ready", s.ReadyBy, false, up && !s.Ready && w.set.TimeoutReady != 0},
+		{"watchdog", s.WatchAt, guarded, guarded},
 		{"check", s.CheckAt, asked && !s.Checking, asked && !s.Checking},
 		{"end of a check", s.CheckEnd, s.CheckPID != 0 && !w.probe.killed, s.CheckPID != 0},
 		{"stage", s.StageAt, len(s.Stages) > 0, len(s.Stages) > 0},

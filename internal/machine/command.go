@@ -131,7 +131,7 @@ func (t *step) exit() {
 
 // leaveIfDown ends supervise if nothing runs that would have to end first.
 func (t *step) leaveIfDown() {
-	if t.Leaving && t.Role == NoRole && t.Phase != event.PhaseStarting && t.Phase != event.PhaseFinishing {
+	if t.Leaving && !t.has(svdir.PostStop, 0) && t.Role == NoRole && t.Phase != event.PhaseStarting && t.Phase != event.PhaseFinishing {
 		t.Phase, t.NextAt = event.PhaseDown, 0
 		t.leave()
 	}
@@ -175,7 +175,7 @@ func (t *step) stop(c control.Command) {
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)
 	}
-	t.ask(Job{Program: svdir.Control + "/t", Before: c})
+	t.signalStop(c)
 	if first {
 		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
 	}
@@ -207,12 +207,20 @@ func (t *step) run(j Job) {
 
 // jobDone does what a script has not done.
 func (t *step) jobDone(j Job, handled bool) {
-	isOfRun := j.Before != control.Up && j.Before != control.Upgrade
+	isOfRun := !slices.Contains([]control.Command{control.Up, control.Upgrade, toStart, hasStopped}, j.Before)
 	if isOfRun && j.Run != t.Starts {
 		return // the run that it was about has ended meanwhile
 	}
 	switch j.Before { //nolint:exhaustive // the default is a signal
 	case 0:
+	case toStart:
+		t.prepared(handled)
+	case toStop:
+		if t.Role == Run {
+			t.ask(Job{Program: svdir.Control + "/t", Before: j.Then})
+		}
+	case hasStopped:
+		t.leaveIfDown()
 	case control.Upgrade:
 		t.upgrade(handled)
 	case control.Up:

@@ -19,7 +19,7 @@ func (t *step) start() {
 	if t.NextAt, t.Ready = 0, false; t.waits() {
 		return
 	}
-	t.Phase = event.PhaseStarting
+	t.Phase, t.Prepared = event.PhaseStarting, false
 	t.StartedAt = t.at.Mono
 	t.do(Spawn{Role: Run, Program: "./" + svdir.Run})
 }
@@ -81,12 +81,7 @@ func (t *step) notRun(n NotRun) {
 		t.Phase = event.PhaseDown
 		t.settle(false)
 	case Run:
-		t.Exit, t.Lived, t.Asked = event.Exit{Ended: true, Code: exitNoExec}, 0, false // what was asked for is done
-		t.countDeath()
-		t.forget()
-		t.Phase = event.PhaseDown
-		t.tell(event.Record{Event: event.Config, File: svdir.Run, Reason: n.Reason})
-		t.settle(false)
+		t.refuse(svdir.Run, n.Reason)
 	case NoRole:
 	}
 }
@@ -98,7 +93,7 @@ const tryTime = 5 * time.Second
 func (t *step) forget() {
 	t.Role, t.PID, t.Start, t.Released = NoRole, 0, 0, false
 	t.Paused, t.Term, t.Ready = false, false, false
-	t.ReadySince = time.Time{}
+	t.ReadySince, t.StatusText = time.Time{}, ""
 	t.Stages = nil
 	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
 }
@@ -263,16 +258,20 @@ func (t *step) settleAfter(before string, forGood bool) {
 	}
 	switch {
 	case t.Leaving:
-		t.Phase = event.PhaseDown
+		if t.Phase = event.PhaseDown; forGood {
+			t.Want = WantDown
+		}
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
-		t.leave()
+		t.stopped()
+		t.leaveIfDown()
 	case forGood:
 		t.fail(before, svdir.Finish)
 	case t.Want != WantUp:
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 		t.do(Notify{before + "D"})
+		t.stopped()
 	case !t.restarts():
 		t.over(before)
 	case t.flaps():
@@ -299,6 +298,9 @@ func (t *step) ticked() {
 	}
 	if t.due(&t.ReadyBy) && t.Role == Run {
 		t.restartFor(whyReady)
+	}
+	if t.due(&t.WatchAt) && t.Role == Run {
+		t.restartFor(settings.Watchdog)
 	}
 	if t.due(&t.CheckAt) {
 		t.startCheck()
@@ -342,8 +344,8 @@ func (t *step) kill(pid int, limit string) {
 func (t *step) scriptDone(handled bool) {
 	job := t.Job
 	t.Job, t.ScriptPID, t.ScriptAt = Job{}, 0, 0
+	t.do(Record{}) // what is sent instead is not sent again
 	t.jobDone(job, handled)
-	t.do(Record{}) // what was sent instead is not sent again
 	for len(t.Queue) > 0 && t.Job.Program == "" {
 		next := t.Queue[0]
 		t.Queue = slices.Clone(t.Queue[1:])

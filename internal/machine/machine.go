@@ -75,6 +75,7 @@ const exitForGood = 125
 type Job struct {
 	Program string          // relative to the service directory
 	Before  control.Command // whose signal it may stand for; 0 if none
+	Then    control.Command // the command that pre-stop was asked before
 	Run     uint64          // Starts when it was asked: a later run is not meant
 }
 
@@ -115,7 +116,9 @@ type State struct {
 	Retries    int              // of a service that was held because it was flapping
 	Stages     []settings.Stage // the signals of the stop under way that are still to be sent
 	Leftover   Leftover
+	StatusText string // what run says of itself
 	WaitsFor   string // in phase waiting: why
+	Prepared   bool   // pre-start has allowed the next start
 	Clearing   bool   // finish is over, and what is left of the process group is being killed
 	ForGood    bool   // finish said: never again
 
@@ -135,6 +138,7 @@ type State struct {
 	ReadyBy  time.Duration // it has to be
 	CheckAt  time.Duration // the next check
 	CheckEnd time.Duration // KILL to the check
+	WatchAt  time.Duration // run has not said that it lives
 	StageAt  time.Duration // the next signal of a stop
 	KillAt   time.Duration // KILL to run's group
 	FinishAt time.Duration // KILL to finish
@@ -321,7 +325,7 @@ func (s State) Step(in Input) (State, []Action) {
 	case Noticed:
 		t.tell(event.Record{Event: event.Config, File: w.File, Reason: w.Reason})
 	case Notified:
-		t.notified()
+		t.notified(w)
 	case NeedsChanged:
 		t.needsChanged()
 	case Ticked:
@@ -330,6 +334,7 @@ func (s State) Step(in Input) (State, []Action) {
 	t.watchNeeds()
 	t.watchAge()
 	t.watchChecks()
+	t.watchAlive()
 	t.signalFirst()
 	t.number()
 	return t.State, t.actions
@@ -371,7 +376,7 @@ func (s State) Deadline() time.Duration {
 	var first time.Duration
 	for _, d := range []time.Duration{
 		s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt,
-		s.ReadyBy, s.CheckAt, s.CheckEnd,
+		s.ReadyBy, s.CheckAt, s.CheckEnd, s.WatchAt,
 	} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d

@@ -38,7 +38,7 @@ func (w *world) do(m move) {
 func deadlines(s *State) []*time.Duration {
 	return []*time.Duration{
 		&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt, &s.AgeAt,
-		&s.ReadyBy, &s.CheckAt, &s.CheckEnd,
+		&s.ReadyBy, &s.CheckAt, &s.CheckEnd, &s.WatchAt,
 	}
 }
 
@@ -117,7 +117,12 @@ func (w *world) deaths() []move {
 		return moves
 	}
 	if w.main.role == Run && w.main.stage != held && w.main.stage != doomed && w.set.NotificationFD != 0 {
-		moves = append(moves, move{what: Notified{}})
+		moves = append(moves, move{what: Notified{Ready: true}})
+	}
+	if w.main.role == Run && w.main.stage != held && w.main.stage != doomed && w.set.NotifySocket {
+		for _, n := range []Notified{{Ready: true}, {Reloading: true}, {Reloading: true, Ready: true}, {Alive: true}, {Broken: true}, {Extend: long}} {
+			moves = append(moves, move{what: n})
+		}
 	}
 	if w.main.stage == let {
 		moves = append(moves, move{what: Ran{w.main.role}})
@@ -224,7 +229,8 @@ func (w *world) ending(ran bool) (move, bool) {
 	case w.script.pid != 0 && w.script.stage == let:
 		return move{what: Ran{Script}}, true
 	case w.script.pid != 0:
-		return move{what: Died{PID: w.script.pid}}, true
+		allows := w.state.Job.Before == toStart // else the signals are sent
+		return move{what: Died{PID: w.script.pid, Exit: event.Exit{Ended: allows}}}, true
 	case w.probe.pid != 0:
 		return move{what: Died{PID: w.probe.pid, Exit: exit}}, true
 	case w.main.role == Finish, w.main.pid != 0 && !ran:

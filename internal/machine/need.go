@@ -3,6 +3,7 @@ package machine
 import (
 	"vigil/internal/event"
 	"vigil/internal/settings"
+	"vigil/internal/svdir"
 )
 
 // NeedsChanged says that a service that this one needs may be ready, or not any more.
@@ -21,6 +22,9 @@ func (t *step) waits() bool {
 		why, pids = settings.Leftover, t.Leftover.PIDs
 	case t.unmet != "":
 		why = WhyNeeds + t.unmet
+	case t.set.Hooks.PreStart && !t.Prepared:
+		why = svdir.PreStart
+		t.prepare()
 	default:
 		return false
 	}

@@ -61,7 +61,7 @@ func (w *world) normalize() {
 	}
 	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, 0, time.Time{}, time.Time{}
 	s.Flaps, s.Retries = w.recent(s.Flaps), min(s.Retries, w.set.Flap.Retries)
-	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && w.set.Asks()
+	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && (w.set.Asks() || w.set.Watchdog != 0)
 	s.Term = s.Term && s.Phase == event.PhaseStopping
 	if s.Leftover.PIDs != nil && w.set.Leftover != settings.Keep {
 		s.Leftover.PIDs = []int{stranger}
@@ -135,14 +135,14 @@ func (w *world) key() string {
 		b = append(append(b, text...), 0)
 	}
 	for _, j := range append(slices.Clip(s.Queue), s.Job) {
-		b = append(append(b, j.Program...), byte(j.Before), byte(j.Run))
+		b = append(append(b, j.Program...), byte(j.Before), byte(j.Then), byte(j.Run))
 	}
 	b = append(append(b, 0, byte(w.fate.Code), bit(w.fate.Ended, w.fate.Unknown)), w.fate.Signal...)
 	b = append(b, 0, byte(s.Want), byte(s.Role), byte(s.PID), byte(s.RunPID), byte(len(s.Stages)), byte(len(s.Leftover.PIDs)),
 		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long),
 		byte(len(s.Flaps)), byte(len(d.Flaps)), byte(s.Retries), byte(d.Retries), byte(s.Exit.Code), byte(d.Exit.Code), bit(s.Exit.Ended, d.Exit.Ended))
 	b = append(append(b, s.WaitsFor...), bit(w.unmet != ""))
-	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused))
+	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused, s.Prepared))
 	for _, c := range []child{w.main, w.script, w.probe} {
 		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended))
 	}

@@ -1,13 +1,24 @@
 package machine
 
 import (
+	"time"
+
 	"vigil/internal/event"
 	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
-// Notified says that run has told that it is ready.
-type Notified struct{}
+// Notified is what run has told of itself, as in sd_notify(3).
+type Notified struct {
+	Ready     bool
+	Reloading bool
+	Stopping  bool
+	Alive     bool          // the watchdog may wait again
+	Broken    bool          // the watchdog need not wait
+	Extend    time.Duration // the time that what is under way still needs
+	Status    string
+	HasStatus bool
+}
 
 func (Notified) what() {}
 
@@ -17,8 +28,8 @@ const (
 	probeCommand = "probe"
 )
 
-// asksReady reports that checks find out whether run is ready: it does not tell that itself.
-func (t *step) asksReady() bool { return t.set.Asks() && t.set.NotificationFD == 0 }
+// asksReady reports that checks find out whether run is ready: it does not say so itself.
+func (t *step) asksReady() bool { return t.set.Asks() && !t.set.Says() }
 
 // awaitReady begins to wait until run is ready.
 func (t *step) awaitReady() {
@@ -36,15 +47,68 @@ func (t *step) becomeReady() {
 	t.Ready, t.ReadySince = true, t.at.Wall
 	t.tell(event.Record{Event: event.Ready})
 	t.do(Notify{"U"})
+	if t.set.Hooks.PostReady {
+		t.run(Job{Program: svdir.PostReady})
+	}
 }
 
-func (t *step) notified() {
+func (t *step) notified(n Notified) {
 	if t.Role == Run && t.Phase == event.PhaseStarting {
 		t.ran(Ran{Run}) // its word was quicker than the stage's
 	}
-	if t.Role == Run && t.Phase == event.PhaseUp && !t.Ready {
-		t.Released = true // what is not its program cannot have told
+	if t.Role != Run {
+		return
+	}
+	t.extend(n.Extend)
+	if n.HasStatus && n.Status != t.StatusText {
+		t.StatusText = n.Status
+		t.do(Record{})
+	}
+	if t.Phase != event.PhaseUp {
+		return
+	}
+	t.Released = true // what is not its program cannot have told
+	switch {
+	case n.Reloading:
+		t.unready(whyReload)
+	case n.Stopping:
+		t.unready(whyStopping)
+	}
+	if n.Ready && !t.Ready {
 		t.becomeReady()
+	}
+	if n.Alive {
+		t.WatchAt = t.after(t.set.Watchdog)
+	}
+	if n.Broken {
+		t.restartFor(settings.Watchdog)
+	}
+}
+
+// Reasons why a run that was ready is not.
+const (
+	whyReload   = "reload"
+	whyStopping = "stopping"
+)
+
+// extend puts the end of the start, or of the stop, off.
+func (t *step) extend(need time.Duration) {
+	if t.ReadyBy != 0 {
+		t.ReadyBy = max(t.ReadyBy, t.at.Mono+need)
+	}
+	if t.KillAt != 0 {
+		t.KillAt = max(t.KillAt, t.at.Mono+need)
+	}
+}
+
+// watchAlive sets the time at which a run that has to say that it lives has not.
+func (t *step) watchAlive() {
+	guarded := t.set.NotifySocket && t.set.Watchdog != 0
+	switch {
+	case !guarded, t.Role != Run, t.Phase != event.PhaseUp, !t.Ready, t.Paused:
+		t.WatchAt = 0
+	case t.WatchAt == 0:
+		t.WatchAt = t.after(t.set.Watchdog)
 	}
 }
 
@@ -100,7 +164,7 @@ func (t *step) checked(ok bool) {
 		}
 	case t.Ready:
 		if t.Failures++; t.set.CheckFailures != 0 && t.Failures >= t.set.CheckFailures {
-			t.unready()
+			t.unready(whyCheck)
 			t.restartFor(whyCheck)
 			return
 		}
@@ -111,9 +175,11 @@ func (t *step) checked(ok bool) {
 }
 
 // unready takes the word back that run is ready.
-func (t *step) unready() {
-	t.Ready = false
-	t.tell(event.Record{Event: event.Unready, Why: whyCheck})
+func (t *step) unready(why string) {
+	if t.Ready {
+		t.Ready = false
+		t.tell(event.Record{Event: event.Unready, Why: why})
+	}
 }
 
 // endCheck ends a check that nobody waits for any more.

@@ -28,6 +28,7 @@ func (s State) Fill(r *event.Record) {
 	if s.N > r.N {
 		r.Count = s.N // the record is of a step that has more to tell: what is killed before that is missed
 	}
+	r.Status = s.StatusText
 	if s.Phase == event.PhaseWaiting {
 		r.Why = s.WaitsFor
 	}

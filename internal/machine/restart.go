@@ -12,7 +12,7 @@ import (
 
 // fails reports that a death with this reason is one that somebody asked for because the service fails.
 func fails(why string) bool {
-	return why == whyCheck || why == whyReady || strings.HasPrefix(why, "rule:")
+	return why == whyCheck || why == whyReady || why == settings.Watchdog || strings.HasPrefix(why, "rule:")
 }
 
 // Reasons of what supervise does by itself, in why.
@@ -64,6 +64,7 @@ func (t *step) over(before string) {
 	t.Phase, t.Want, t.Ready = event.PhaseDown, WantDown, true
 	t.tell(event.Record{Event: event.Down, Exit: t.Exit})
 	t.do(Notify{before + "D"})
+	t.stopped()
 }
 
 // fail holds a service until somebody wants it up again.
@@ -71,6 +72,7 @@ func (t *step) fail(before, why string) {
 	t.Phase, t.Want = event.PhaseFailed, WantDown
 	t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths, Why: why})
 	t.do(Notify{before + "OD"})
+	t.stopped()
 }
 
 // flapped follows too many deaths.
@@ -88,6 +90,7 @@ func (t *step) flapped(before string) {
 		t.Phase, t.NextAt = event.PhaseFailed, t.after(flap.RetryIn)
 		t.tell(event.Record{Event: event.Failed, Exit: t.Exit, Deaths: t.Deaths, Why: settings.FlapFile, Next: flap.RetryIn})
 		t.do(Notify{before + "D"})
+		t.stopped()
 	}
 }
 

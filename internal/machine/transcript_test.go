@@ -107,7 +107,22 @@ func (p *player) input(words []string) {
 		p.unmet = arg(1)
 		p.step(NeedsChanged{})
 	case "notified":
-		p.step(Notified{})
+		n := Notified{}
+		switch arg(1) {
+		case "", "ready":
+			n.Ready = true
+		case "reloading":
+			n.Reloading = true
+		case "stopping":
+			n.Stopping = true
+		case "alive":
+			n.Alive = true
+		case "broken":
+			n.Broken = true
+		case "extend":
+			n.Extend = time.Minute
+		}
+		p.step(n)
 	case "died":
 		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "check": p.state.CheckPID, "stranger": 7}[arg(1)]
 		left := Leftover{Group: arg(3) == "group"}
@@ -133,6 +148,10 @@ func (p *player) world(words []string) {
 			p.set.Reload = true
 		case "check":
 			p.set.Check = true
+		case "notify-socket":
+			p.set.NotifySocket = true
+		case "hooks":
+			p.set.Hooks = settings.Hooks{PreStart: true, PostReady: true, PreStop: true, PostStop: true}
 		case "unmet":
 			p.unmet = value
 		case "bind":

@@ -40,11 +40,19 @@ func TestWalk(t *testing.T) {
 		{"flap, again", func(w *world) { w.set.Flap = twice }, false},
 		{"max-age", func(w *world) { w.set.MaxAge.Age, w.set.MaxAge.Jitter = 2*long, long }, false},
 		{"notification-fd", func(w *world) { w.set.NotificationFD, w.set.TimeoutReady = 3, time.Minute }, false},
+		{"notify-socket", func(w *world) {
+			w.set.NotifySocket, w.set.TimeoutReady, w.set.TimeoutKill = true, time.Minute, time.Second
+		}, false},
+		{"watchdog", func(w *world) { w.set.NotifySocket, w.set.Watchdog = true, time.Minute }, true},
 		{"check", func(w *world) { w.set.Check, w.set.CheckFailures = true, 1 }, true},
 		{"check and probe", func(w *world) { w.set.Check, w.set.Probe = true, "exec true" }, true},
 		{"probe, killed", func(w *world) { w.set.Probe = "exec true" }, false},
 		{"needs", func(w *world) { w.set.Needs, w.unmet = []settings.Need{{Name: "db"}}, "db" }, false},
 		{"bind", func(w *world) { w.set.Needs, w.set.Finish = []settings.Need{{Name: "db", Bind: true}}, true }, false},
+		{"pre-start", func(w *world) { w.set.Hooks.PreStart = true }, false},
+		{"pre-stop", func(w *world) { w.set.Hooks.PreStop, w.set.TimeoutKill = true, time.Second }, false},
+		{"post-ready", func(w *world) { w.set.Hooks.PostReady = true }, true},
+		{"post-stop", func(w *world) { w.set.Hooks.PostStop, w.set.Finish = true, true }, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

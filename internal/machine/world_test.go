@@ -172,7 +172,8 @@ func (w *world) happen(what What) {
 		w.child(what.Role).stage = running
 	case NotRun:
 		*w.child(what.Role) = child{}
-		if what.Role == Run && w.owed.want == wantsOnce {
+		refused := what.Role == Script && w.state.Job.Before == toStart
+		if (what.Role == Run || refused) && w.owed.want == wantsOnce {
 			w.owed.want = hadOnce
 		}
 		if what.Role == Finish {
@@ -234,6 +235,8 @@ func (w *world) died(d Died) {
 	case w.script.pid:
 		if d.Exit.OK() {
 			w.main.signaled = true
+		} else if w.state.Job.Before == toStart && w.owed.want == wantsOnce {
+			w.owed.want = hadOnce
 		}
 		w.script = child{}
 	case w.main.pid:

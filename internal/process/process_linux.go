@@ -271,6 +271,12 @@ func IsStage(pid int) bool {
 	return err == nil && (strings.HasPrefix(string(b), stageName+"\x00") || strings.HasPrefix(string(b), stageAbove+"\x00"))
 }
 
+// Parent returns the parent of a process.
+func Parent(pid int) (int, error) {
+	st, err := readStat(pid)
+	return st.ppid, err
+}
+
 // IsChild reports that a process is a child of this one.
 func IsChild(pid int) bool {
 	st, err := readStat(pid)

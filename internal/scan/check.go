@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,27 +17,39 @@ import (
 	"vigil/internal/svdir"
 )
 
-// Check looks at a scan directory without starting anything, and writes a line FILE: REASON for
-// each file that is wrong. It returns how many there are.
-func Check(dir string, w io.Writer) (int, error) {
+// Check looks at a scan directory without starting anything, and writes FILE: REASON, or FILE:LINE: REASON, for
+// each file that is wrong. It returns how many there are. So many instances a template may ask for at most.
+func Check(dir string, mostInstances int, w io.Writer) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return 0, &cli.Failure{Doing: "read " + dir, Err: err}
 	}
-	c := checker{w: w, seen: make(map[ID]string)}
+	c := checker{w: w, most: mostInstances, seen: make(map[ID]string), needs: make(map[string][]string)}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
 			c.entry(dir, e.Name())
 		}
 	}
+	c.relations(dir)
 	return c.wrong, c.err
 }
 
 type checker struct {
 	w     io.Writer
 	wrong int
+	most  int   // instances of a template
 	err   error // of the first line that could not be written
 	seen  map[ID]string
+	needs map[string][]string // of each service, by its name
+}
+
+// sayLine says what is wrong with the line of a one-line file that counts.
+func (c *checker) sayLine(path, reason string) {
+	content, err := os.ReadFile(path)
+	if n := settings.LineNumber(content); err == nil && n > 0 {
+		path += ":" + strconv.Itoa(n)
+	}
+	c.say(path, reason)
 }
 
 func (c *checker) say(path, reason string) {
@@ -66,6 +79,9 @@ func (c *checker) entry(scan, name string) {
 		c.say(path, err.Error())
 		return
 	}
+	if of, _, ok := svdir.Instance(name); ok && isOurs(path) && isDirectory(scan+"/"+of) {
+		return // what it is made of is checked
+	}
 	id := idOf(&st)
 	if first, twice := c.seen[id]; twice {
 		c.say(path, "is the same directory as "+first)
@@ -75,11 +91,21 @@ func (c *checker) entry(scan, name string) {
 	for file, err := range dangers(path) {
 		c.say(filepath.Join(path, file), err.Error())
 	}
+	if svdir.IsTemplate(name) {
+		if _, err := readWant(path, c.most); err != nil && !errors.Is(err, unix.ENOENT) {
+			c.sayLine(path+"/"+svdir.Instances, cli.Cause(err))
+		}
+	}
 	c.service(path)
 	logger := path + "/" + svdir.Log
 	if unix.Stat(logger, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		c.service(logger)
 	}
+}
+
+func isDirectory(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
 }
 
 // service checks one service directory.
@@ -89,7 +115,7 @@ func (c *checker) service(path string) {
 		c.say(run, "file does not exist")
 	}
 	c.program(run)
-	for _, name := range []string{svdir.Finish, svdir.Reload} {
+	for _, name := range []string{svdir.Finish, svdir.Reload, svdir.Check, svdir.PreStart, svdir.PostReady, svdir.PreStop, svdir.PostStop} {
 		if lookAtRun(path+"/"+name) == ProgramRunnable { // else Settings.Read says what is wrong
 			c.interpreter(path + "/" + name)
 		}
@@ -181,7 +207,10 @@ func (c *checker) settings(path string) {
 	defer func() { _ = unix.Close(dir) }() // nothing was written
 	s := settings.Default()
 	for _, p := range s.Read(dir) {
-		c.say(path+"/"+p.File, cli.Cause(p.Err))
+		c.sayLine(path+"/"+p.File, cli.Cause(p.Err))
+	}
+	for _, n := range s.Needs {
+		c.needs[path] = append(c.needs[path], n.Name)
 	}
 	_, problems := settings.Env{}.Read(dir)
 	for _, p := range problems {

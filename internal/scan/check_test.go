@@ -36,7 +36,25 @@ func TestCheck(t *testing.T) {
 	put("run-empty/run", "", 0o700)
 	put("run-mode/run", good, 0o600)
 	put("settings/run", good, 0o700)
-	put("settings/timeout-kill", "soon\n", 0o600)
+	put("settings/timeout-kill", "# later\n\nsoon\n", 0o600)
+	put("settings/probe", "tcp\n", 0o600)
+	put("settings/flap", "\n", 0o600)
+	put("settings/hooks/pre-stop", "text\n", 0o700)
+	put("settings/needs/a", "x\n", 0o600)
+	for i, name := range []string{"needs-a", "needs-b", "needs-c"} {
+		put(name+"/run", good, 0o700)
+		put(name+"/needs/good", "", 0o600)
+		put(name+"/needs/"+[]string{"needs-b", "needs-c", "needs-a"}[i], "bind\n", 0o600)
+	}
+	put("needs-itself/run", good, 0o700)
+	put("needs-itself/needs/needs-itself", "", 0o600)
+	put("web@/run", good, 0o700)
+	put("web@/instances", "#\n11\n", 0o600)
+	put("web@/timeout-finish", "x\n", 0o600)
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "web@1"), 0o700), os.Symlink("../web@/run", filepath.Join(dir, "web@1/run")),
+		os.Symlink("../web@/timeout-finish", filepath.Join(dir, "web@1/timeout-finish"))); err != nil {
+		t.Fatal(err)
+	}
 	put("settings/finish", good, 0o600)
 	put("settings/control/t", "text\n", 0o700)
 	put("settings/env/a=b", "", 0o600)
@@ -48,7 +66,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	wrong, err := Check(dir, &out)
+	wrong, err := Check(dir, 10, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,17 +79,28 @@ run-mode/run: is not executable
 run-no-interpreter/run: its interpreter /no/such does not exist
 run-no-name/run: names no interpreter after #!
 run-text/run: begins neither with #! nor as a program does
+settings/hooks/pre-stop: begins neither with #! nor as a program does
 settings/control/t: begins neither with #! nor as a program does
-settings/timeout-kill: ` + "TIME" + `
+settings/flap: no line in it
+settings/timeout-kill:3: ` + "TIME" + `
+settings/probe:1: not tcp HOST:PORT, unix PATH, http URL [CODES] or exec PROG [ARG …]
 settings/finish: not executable
+settings/needs/a:1: not empty and not bind
 settings/env/a=b: not a variable's name
+web@/instances:2: 11 is more than svscan -n allows
+web@/timeout-finish:1: not a duration like 250ms, 5s, 2m, 1h or 3d
 z-again: is the same directory as good
 z-loop: symbolic link loop
 z-nowhere: is a symbolic link to nothing
+needs-a/needs/needs-b: needs what needs it: needs-b, needs-c, needs-a
+needs-b/needs/needs-c: needs what needs it: needs-c, needs-a, needs-b
+needs-c/needs/needs-a: needs what needs it: needs-a, needs-b, needs-c
+needs-itself/needs/needs-itself: needs what needs it: needs-itself
+settings/needs/a: there is no such service
 `
 	got := strings.ReplaceAll(out.String(), dir+"/", "")
 	for line := range strings.Lines(got) {
-		if reason, ok := strings.CutPrefix(line, "settings/timeout-kill: "); ok {
+		if reason, ok := strings.CutPrefix(line, "settings/timeout-kill:3: "); ok {
 			got = strings.Replace(got, reason, "TIME\n", 1) // package settings words that
 		}
 	}
@@ -81,7 +110,7 @@ z-nowhere: is a symbolic link to nothing
 }
 
 func TestCheckWithoutDirectory(t *testing.T) {
-	_, err := Check(filepath.Join(t.TempDir(), "gone"), &strings.Builder{})
+	_, err := Check(filepath.Join(t.TempDir(), "gone"), 10, &strings.Builder{})
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("got %v", err)
 	}

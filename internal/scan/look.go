@@ -15,28 +15,19 @@ import (
 	"vigil/internal/svdir"
 )
 
-// lookAll looks at every entry of the scan directory, which is the working directory. Of those
-// that settled says have been started it looks only at what can change.
-func lookAll(settled func(ID) bool) ([]Found, error) {
-	d, err := os.Open(".")
+// readNames returns the names of what is in a directory.
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	names, err := d.Readdirnames(-1)
-	if err = errors.Join(err, d.Close()); err != nil {
-		return nil, err
-	}
-	var found []Found
-	for _, name := range names {
-		if f, ok := lookAt(name, settled); ok {
-			found = append(found, f)
-		}
-	}
-	return found, nil
+	return names, errors.Join(err, d.Close())
 }
 
-// lookAt looks at one entry. It reports false if there is nothing to be seen by that name, or
-// nothing that concerns us.
+// lookAt looks at one entry of the scan directory, which is the working directory. Of one that settled says
+// has been started it looks only at what can change. It reports false if there is nothing to be seen by that
+// name, or nothing that concerns us.
 func lookAt(name string, settled func(ID) bool) (Found, bool) {
 	f := Found{Name: name}
 	if strings.HasPrefix(name, ".") {
@@ -61,6 +52,9 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 	if err := svdir.CheckName(name); err != nil {
 		f.Wrong = err.Error()
 		return f, true
+	}
+	if svdir.IsTemplate(name) {
+		return f, true // its instances are services
 	}
 	f.ID = idOf(&st)
 	logger := name + "/" + svdir.Log

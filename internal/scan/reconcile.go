@@ -2,6 +2,7 @@ package scan
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -24,6 +25,11 @@ func (s *scanner) touch(e fsnotify.Event) {
 	if name == "" {
 		return
 	}
+	if svdir.IsTemplate(name) {
+		s.whole = s.whole || filepath.Clean(e.Name) == name
+		s.touchTemplate(name, isMovedIn(e))
+		return
+	}
 	s.dirty[name] = true
 	if isMovedIn(e) {
 		s.moved[name] = true
@@ -33,7 +39,7 @@ func (s *scanner) touch(e fsnotify.Event) {
 // watchFailed looks at everything, because the kernel has dropped events.
 func (s *scanner) watchFailed(err error) {
 	s.sayOnce("changes came faster than the kernel could tell: " + cli.Cause(err) + "; looking at everything")
-	s.whole = true
+	s.whole, s.nextLook = true, s.clock()
 	for _, v := range s.services {
 		s.dirty[v.name] = !v.settled
 	}
@@ -59,6 +65,7 @@ func (s *scanner) look() {
 			}
 		}
 	}
+	s.lookAtTemplates()
 	if !s.whole && len(s.dirty) == 0 {
 		return
 	}
@@ -101,7 +108,7 @@ func (s *scanner) lookAtDirty() {
 			s.complainNew(restless(v, now), false)
 			continue
 		}
-		f, ok := lookAt(name, s.isSettled)
+		f, ok := s.lookAt(name)
 		id, known := names[name]
 		other := s.services[f.ID]
 		if known && (!ok || f.ID != id) || other != nil && other.name != name {
@@ -117,13 +124,14 @@ func (s *scanner) lookAtDirty() {
 
 // lookAtAll looks at the scan directory and at each of its entries.
 func (s *scanner) lookAtAll() {
+	all := s.first || s.clock() >= s.nextLook
 	s.whole = false
 	if s.watch.w == nil {
 		if s.openWatch(); s.watch.w != nil {
 			s.print.Print("info: changes in the scan directory are seen at once again")
 		}
 	}
-	s.watch.short = s.watch.short && s.isAnyGrowing()
+	s.watch.short = s.watch.short && (s.isAnyGrowing() || len(s.templates) > 0)
 	s.nextLook = s.clock() + s.watch.rescan()
 	if s.isRemoved() {
 		s.print.Print("warning: scan directory " + s.path + " was removed: bringing everything down")
@@ -132,13 +140,47 @@ func (s *scanner) lookAtAll() {
 		return
 	}
 	s.lookAtOwn()
-	found, err := lookAll(s.isSettled)
+	found, err := s.lookAtEntries(all)
 	if err != nil {
 		s.sayOnce("unable to read " + s.path + ": " + cli.Cause(err))
 		s.nextLook = s.clock() + fastRescan
 		return
 	}
 	s.apply(found, true)
+}
+
+// lookAtEntries looks at each entry of the scan directory, and at the templates among them before: which
+// of their instances are services is for them to say.
+func (s *scanner) lookAtEntries(all bool) ([]Found, error) {
+	names, err := readNames(".")
+	if err == nil && s.survey(names, all) {
+		if names, err = readNames("."); err == nil {
+			s.survey(names, all)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.lookAtTemplates()
+	s.whole = false
+	if names, err = readNames("."); err != nil { // some have been renamed
+		return nil, err
+	}
+	var found []Found
+	for _, name := range names {
+		if f, ok := s.lookAt(name); ok {
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+// lookAt looks at one entry, unless it is an instance that is not wanted.
+func (s *scanner) lookAt(name string) (Found, bool) {
+	if s.isUnwanted(name) {
+		return Found{}, false
+	}
+	return lookAt(name, s.isSettled)
 }
 
 // lookAtOwn looks more often while .svscan is gone: the scan directory may be about to go, too, and
@@ -206,6 +248,11 @@ func (s *scanner) apply(found []Found, whole bool) {
 	}
 	for _, v := range s.services {
 		s.dismissRetired(v)
+	}
+	if whole {
+		for _, t := range s.templates {
+			complaints = append(complaints, t.complaints...)
+		}
 	}
 	if slices.ContainsFunc(found, func(f Found) bool { return f.Short }) {
 		s.nextLook = min(s.nextLook, s.clock()+fastRescan)

@@ -21,7 +21,9 @@ type Config struct {
 	Hub       string     // path of svevents; empty is without
 	Events    SocketMode // of events.sock
 	Control   SocketMode // of control.sock
-	Stderr    io.Writer
+
+	MaxInstances int // that a template may ask for
+	Stderr       io.Writer
 }
 
 // maxStarts is how many supervises are started before the signals and changes that came
@@ -45,17 +47,18 @@ type scanner struct {
 	child   chan os.Signal
 	ended   chan ended // supervises of another svscan
 
-	services map[ID]*service
-	hub      *service
-	hubDue   time.Duration // when to make its directory again; 0: it is as it should be
-	pids     map[int]*post
-	dirty    map[string]bool // names that something happened to
-	moved    map[string]bool // those of them that were moved in by that name
-	whole    bool            // look at everything
-	first    bool            // this is the first look
-	nextLook time.Duration   // the rescan
-	said     Said
-	once     map[string]bool // messages that are not repeated
+	services  map[ID]*service
+	templates map[string]*template
+	hub       *service
+	hubDue    time.Duration // when to make its directory again; 0: it is as it should be
+	pids      map[int]*post
+	dirty     map[string]bool // names that something happened to
+	moved     map[string]bool // those of them that were moved in by that name
+	whole     bool            // look at everything
+	first     bool            // this is the first look
+	nextLook  time.Duration   // the rescan
+	said      Said
+	once      map[string]bool // messages that are not repeated
 
 	ownGone bool // .svscan was gone at the last look
 
@@ -155,6 +158,7 @@ func (s *scanner) open() error {
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
+	s.templates = make(map[string]*template)
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.openWatch()
 	s.openRoster()
@@ -286,6 +290,7 @@ func (s *scanner) signal(sig os.Signal) {
 // rescan looks at everything as if for the first time: what was told to stay down is started.
 func (s *scanner) rescan() {
 	s.whole = true
+	s.nextLook = s.clock()
 	s.said = make(Said)
 	s.once = make(map[string]bool)
 	for _, v := range s.all() {
@@ -317,6 +322,11 @@ func (s *scanner) due() time.Duration {
 	for _, d := range []time.Duration{s.rosterDue, s.hubDue} {
 		if d != 0 {
 			due = min(due, d)
+		}
+	}
+	for _, t := range s.templates {
+		if t.due != 0 {
+			due = min(due, t.due)
 		}
 	}
 	for _, v := range s.all() {

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
+	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
 // programs and sets are what supervise runs, or what steers what it runs: who may write to one of them
 // decides what root runs.
 var (
-	programs = []string{svdir.Run, svdir.Finish, svdir.Reload, svdir.Check}
-	sets     = []string{svdir.Control, svdir.Env}
+	programs = []string{svdir.Run, svdir.Finish, svdir.Reload, svdir.Check, settings.ProbeFile}
+	sets     = []string{svdir.Control, svdir.Hooks, svdir.Env}
 )
 
 // dangers returns the files of a service directory from which root runs nothing, and why; "." is the

@@ -15,6 +15,7 @@ var (
 	ErrSignal   = errors.New("not a signal's name or number")
 	ErrRemains  = errors.New("not keep, wait or kill")
 	ErrStages   = errors.New("not [-|*]SIG [DELAY [-|*]SIG]…")
+	ErrCount    = errors.New("not a number of instances")
 )
 
 // maxDuration is the longest duration: what is longer was not meant.
@@ -110,4 +111,13 @@ func parseStages(line string) ([]Stage, error) {
 		}
 	}
 	return stages, nil
+}
+
+// ParseCount reads a number of instances: 0 or more.
+func ParseCount(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, ErrCount
+	}
+	return int(n), nil
 }

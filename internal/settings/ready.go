@@ -28,8 +28,11 @@ const (
 // Asks reports that supervise has to ask whether run is ready.
 func (s *Settings) Asks() bool { return s.Check || s.Probe != "" }
 
-// Tells reports that run's readiness is not just its age: it tells itself, or is asked.
-func (s *Settings) Tells() bool { return s.NotificationFD != 0 || s.Asks() }
+// Says reports that run says itself when it is ready.
+func (s *Settings) Says() bool { return s.NotificationFD != 0 || s.NotifySocket }
+
+// Tells reports that run's readiness is not just its age: it says so, or is asked.
+func (s *Settings) Tells() bool { return s.Says() || s.Asks() }
 
 // Interval is how long it is from one check to the next.
 func (s *Settings) Interval(ready bool) time.Duration {

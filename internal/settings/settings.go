@@ -33,6 +33,8 @@ const (
 	ReloadSignal   = "reload-signal"
 	Leftover       = "leftover"
 	NotificationFD = "notification-fd"
+	NotifySocket   = "notify-socket"
+	Watchdog       = "watchdog"
 	TimeoutReady   = "timeout-ready"
 	ProbeFile      = "probe"
 	CheckTimeout   = "check-timeout"
@@ -60,6 +62,8 @@ type Settings struct {
 	Leftover      Remains        // what becomes of run's helpers that outlive it
 
 	NotificationFD int           // where run writes a line when it is ready; 0 is nowhere
+	NotifySocket   bool          // run tells by sd_notify(3)
+	Watchdog       time.Duration // how often it has to; 0 is never
 	Probe          string        // what svmon probe is asked; empty is nothing
 	TimeoutReady   time.Duration // how long run may take to be ready; 0 is for ever
 	CheckTimeout   time.Duration // for one check or probe
@@ -133,6 +137,7 @@ var files = []file{
 	oneLine(ReloadSignal, func(s *Settings) *control.Signal { return &s.ReloadSignal }, parseSignal),
 	oneLine(Leftover, func(s *Settings) *Remains { return &s.Leftover }, parseRemains),
 	oneLine(NotificationFD, func(s *Settings) *int { return &s.NotificationFD }, number(1, maxNotificationFD)),
+	oneLine(Watchdog, func(s *Settings) *time.Duration { return &s.Watchdog }, parsePositive),
 	oneLine(TimeoutReady, func(s *Settings) *time.Duration { return &s.TimeoutReady }, ParseDuration),
 	oneLine(CheckTimeout, func(s *Settings) *time.Duration { return &s.CheckTimeout }, parsePositive),
 	oneLine(CheckInterval, func(s *Settings) *time.Duration { return &s.CheckInterval }, parsePositive),
@@ -192,6 +197,7 @@ func (s *Settings) Read(dir int) []Problem {
 	s.Finish = s.program(dir, svdir.Finish, &problems)
 	s.Reload = s.program(dir, svdir.Reload, &problems)
 	s.Check = s.program(dir, svdir.Check, &problems)
+	s.NotifySocket = unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
 	s.Control = controlPrograms(dir)
 	s.Hooks = s.hooks(dir, &problems)
 	s.Needs = s.needs(dir, &problems)
@@ -224,6 +230,11 @@ func ReadLine(dir int, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return LineOf(b)
+}
+
+// LineOf returns the line of a one-line file's content.
+func LineOf(b []byte) (string, error) {
 	if len(b) > maxFile {
 		return "", ErrLong
 	}
@@ -232,12 +243,28 @@ func ReadLine(dir int, name string) (string, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
+		if !isText(line) {
 			return "", ErrText
 		}
 		return line, nil
 	}
 	return "", ErrEmpty
+}
+
+// LineNumber returns which line of a one-line file's content counts, from 1 on; 0 if there is none.
+func LineNumber(b []byte) int {
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return n
+		}
+	}
+	return 0
+}
+
+func isText(line string) bool {
+	return utf8.ValidString(line) && !strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' })
 }
 
 // program reports that there is a program of that name. One that is there but cannot be executed

@@ -86,7 +86,7 @@ func TestRead(t *testing.T) {
 		DownSignal: "# how it stops\n\n  INT  \nKILL\n", TimeoutKill: "2500", TimeoutFinish: "1m", ReloadSignal: "USR1", Leftover: "kill",
 		"finish": "", "reload": "", "control/t": "", "control/d": "", "control/readme": "",
 		RestartFile: "failure except 75 SIGHUP", BackoffFile: "100ms 2s 1.5", FlapFile: "3 1m 10m 2", MaxAge: "1d 1h",
-		MaxDeathTally: "7", NotificationFD: "3", ProbeFile: "exec redis-cli ping", TimeoutReady: "20s", CheckTimeout: "2s",
+		MaxDeathTally: "7", NotificationFD: "3", ProbeFile: "exec redis-cli ping", TimeoutReady: "20s", NotifySocket: "", Watchdog: "9s", CheckTimeout: "2s",
 		CheckInterval: "3s", CheckFailures: "4", "check": "", "hooks/pre-start": "", "needs/db": "", "needs/net": "bind\n",
 	})
 	s := Default()
@@ -102,7 +102,7 @@ func TestRead(t *testing.T) {
 		Backoff: Backoff{Min: 100 * time.Millisecond, Max: 2 * time.Second, Factor: 1.5},
 		Flap:    Flap{Deaths: 3, Window: time.Minute, Hold: true, RetryIn: 10 * time.Minute, Retries: 2},
 		MaxAge:  Age{24 * time.Hour, time.Hour}, MaxDeathTally: 7, NotificationFD: 3, Probe: "exec redis-cli ping",
-		TimeoutReady: 20 * time.Second, CheckTimeout: 2 * time.Second, CheckInterval: 3 * time.Second, CheckFailures: 4,
+		TimeoutReady: 20 * time.Second, NotifySocket: true, Watchdog: 9 * time.Second, CheckTimeout: 2 * time.Second, CheckInterval: 3 * time.Second, CheckFailures: 4,
 		Check: true, Hooks: Hooks{PreStart: true}, Needs: []Need{{Name: "db"}, {Name: "net", Bind: true}},
 	}
 	if !letters || !reflect.DeepEqual(s, want) {
@@ -129,6 +129,7 @@ func TestWrongLines(t *testing.T) {
 		MaxDeathTally:  {"50", []string{"-1", "5000", "x", "1.5", "99999999999999999999", "1 2"}},
 		NotificationFD: {"3", []string{"0", "-1", "1024", "three", "3 4"}},
 		TimeoutReady:   {"30s", []string{"30", "-1s", "NaNs", "soon"}},
+		Watchdog:       {"2s", []string{"0s", "2"}},
 		CheckTimeout:   {"2s", []string{"0s", "2"}},
 		CheckInterval:  {"2s", []string{"0s", "2"}},
 		CheckFailures:  {"3", []string{"0", "-1", "1001", "x"}},
@@ -345,4 +346,12 @@ func FuzzFiles(f *testing.F) {
 			t.Errorf("%q has the variable %+v", content, v)
 		}
 	})
+}
+
+func TestLineNumber(t *testing.T) {
+	for content, want := range map[string]int{"": 0, "\n#\n": 0, "x": 1, "x\ny\n": 1, "# how\n\n  x\n": 3} {
+		if got := LineNumber([]byte(content)); got != want {
+			t.Errorf("%q: %d, not %d", content, got, want)
+		}
+	}
 }

@@ -125,7 +125,11 @@ func (s *service) stage(a machine.Spawn) (*process.Stage, error) {
 		return nil, err
 	}
 	if a.Role == machine.Run {
-		p.Env = s.runEnv()
+		told, err := s.notifyEnv()
+		if err != nil {
+			return nil, err
+		}
+		p.Env = append(s.runEnv(), told...)
 		if p.ExtraAs = s.settings.NotificationFD; p.ExtraAs != 0 {
 			if p.Extra, err = s.readyEnd(); err != nil {
 				return nil, err

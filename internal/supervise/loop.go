@@ -28,6 +28,7 @@ const (
 	noteAdopted                 // the adopted process has died
 	noteRoom                    // the events FIFO has room again
 	noteReady                   // the FIFO ready has bytes
+	noteNotify                  // the notify socket has datagrams
 	noteNeed                    // a service that is needed has notified something
 )
 
@@ -150,13 +151,17 @@ func (s *service) noted(n note) {
 		if s.waitsForNeeds() { // svscan writes a byte that is no command when there is a new service
 			s.step(machine.NeedsChanged{})
 		}
+	case noteNotify:
+		s.drainNotify()
+		n.ack <- struct{}{}
+		s.stepQueued() // of what was wrong with it
 	case noteNeed:
 		s.drainNeeds()
 		n.ack <- struct{}{}
 		s.step(machine.NeedsChanged{})
 	case noteReady:
 		if s.drainReady() {
-			s.step(machine.Notified{})
+			s.step(machine.Notified{Ready: true})
 		}
 		n.ack <- struct{}{}
 	case noteResult:

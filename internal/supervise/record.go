@@ -39,7 +39,7 @@ func (s *service) put(r event.Record) {
 func (s *service) putAgain() {
 	r := s.last
 	s.state.Fill(&r)
-	r.Supervise, r.Dir, r.Boot = s.self.PID, s.inode, s.self.Boot
+	r.Supervise, r.Dir, r.Boot, r.Notify = s.self.PID, s.inode, s.self.Boot, s.notifyAddress
 	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
 }
 
@@ -222,6 +222,9 @@ func (s *service) begin() error {
 		}
 		s.check(svdir.Events, s.events.send(prior.AppendFit(nil, fifo.Atomic)))
 	}
+	if b.Resume {
+		s.notifyAddress = prior.Notify
+	}
 	if b.Resume && prior.Program != "" {
 		if err := s.adopt(prior, &b); err != nil {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
@@ -238,6 +241,9 @@ func (s *service) begin() error {
 	s.stepQueued()
 	if s.settings.NotificationFD != 0 && s.state.Role == machine.Run && !s.state.Ready {
 		s.check("supervise/"+svdir.ReadyFIFO, s.openReady())
+	}
+	if s.settings.NotifySocket && s.state.Role == machine.Run && s.notifyAddress != "" {
+		s.check(settings.NotifySocket, s.openNotify())
 	}
 	return nil
 }

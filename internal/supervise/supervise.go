@@ -40,41 +40,44 @@ func RunStage(args []string) { process.RunStage(args) }
 // name its files: the directory may be renamed, removed, or replaced.
 type service struct {
 	Config
-	path    string // absolute, when supervise was started
-	binary  string // supervise's own path when it was started: what an upgrade executes
-	self    svdir.Holder
-	dir     int // the service directory
-	own     int // supervise/
-	inode   string
-	lock    int
-	ok      int
-	control int      // the control FIFO
-	contr   *os.File // the same, in Go's poller
-	ready   *os.File // the FIFO ready, in Go's poller; nil if it was never used
-	input   int      // a logger's standard input, held for both ends; -1 if there is none
-	output  int      // the FIFO to the service's logger, held for both ends; -1 if there is none
-	null    int      // /dev/null
-	env     []string
-	setenv  settings.Env
+	path     string // absolute, when supervise was started
+	binary   string // supervise's own path when it was started: what an upgrade executes
+	self     svdir.Holder
+	dir      int // the service directory
+	own      int // supervise/
+	inode    string
+	lock     int
+	ok       int
+	control  int      // the control FIFO
+	contr    *os.File // the same, in Go's poller
+	ready    *os.File // the FIFO ready, in Go's poller; nil if it was never used
+	notify   *os.File // run's notify socket, in Go's poller; nil if it was never used
+	input    int      // a logger's standard input, held for both ends; -1 if there is none
+	output   int      // the FIFO to the service's logger, held for both ends; -1 if there is none
+	notifyFD int      // the notify socket; -1 if there is none
+	null     int      // /dev/null
+	env      []string
+	setenv   settings.Env
 
-	messages *messages
-	events   *eventPipe
-	settings settings.Settings
-	problems map[string]string // file → what was last said of it
-	files    map[string][]byte // file of supervise/ → content that is in place
-	drafts   map[string]draft  // file of supervise/ → what could not be put in place
-	deaths   int               // entries of death_tally
-	late     []byte            // those that are still to be added to it
-	bad      []string          // settings files that are wrong
-	hadLog   bool
-	needs    needs
-	state    machine.State
-	last     event.Record   // the last event
-	pending  map[int]*start // by pid of the stage
-	adopted  *process.Handle
-	decoder  control.Decoder
-	inbox    chan note
-	queue    []machine.What // answers to actions, before anything else
+	messages      *messages
+	events        *eventPipe
+	settings      settings.Settings
+	problems      map[string]string // file → what was last said of it
+	files         map[string][]byte // file of supervise/ → content that is in place
+	drafts        map[string]draft  // file of supervise/ → what could not be put in place
+	deaths        int               // entries of death_tally
+	late          []byte            // those that are still to be added to it
+	bad           []string          // settings files that are wrong
+	hadLog        bool
+	needs         needs
+	notifyAddress string // of the notify socket, without the @
+	state         machine.State
+	last          event.Record   // the last event
+	pending       map[int]*start // by pid of the stage
+	adopted       *process.Handle
+	decoder       control.Decoder
+	inbox         chan note
+	queue         []machine.What // answers to actions, before anything else
 
 	begun     bool // run was started at least once
 	upgrading bool // as soon as nothing is in the air
@@ -97,7 +100,7 @@ type start struct {
 // status and ok follow with the first step.
 func open(c Config) (*service, error) {
 	s := &service{
-		Config: c, dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1,
+		Config: c, dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1, notifyFD: -1,
 		inbox: make(chan note), settings: settings.Default(),
 		problems: map[string]string{}, files: map[string][]byte{}, drafts: map[string]draft{}, pending: map[int]*start{},
 	}
@@ -322,6 +325,7 @@ func (s *service) baseEnv() []string {
 		switch {
 		case was && (name == "GOMAXPROCS" || name == "SV_GOMAXPROCS"):
 		case name == "SV_NAME" || name == "SV_DIR" || name == "SV_INSTANCE":
+		case name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID": // who has started svscan is not meant
 		default:
 			env = append(env, entry)
 		}

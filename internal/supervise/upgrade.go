@@ -26,7 +26,7 @@ const upgradeEnv = "SV_UPGRADE"
 func (s *service) inherit() (err error) {
 	var held int
 	s.upgraded, err = process.Inherit(upgradeEnv,
-		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held)
+		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held, &s.notifyFD)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *service) upgrade(told chan os.Signal) {
 	held := s.keepEvents()
 	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
 	err := process.Replace(s.binary, argv, upgradeEnv,
-		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held)
+		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held, s.notifyFD)
 	if held >= 0 {
 		_ = unix.Close(held) // the lines are still here
 	}

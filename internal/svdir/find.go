@@ -4,11 +4,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// ErrNoMatch says that a pattern matches no service.
-var ErrNoMatch = errors.New("no service matches")
+// Errors of Find.
+var (
+	ErrNoMatch    = errors.New("no service matches")
+	ErrNoInstance = errors.New("there is no instance of it")
+)
 
 // ScanDir is the scan directory of the commands: $SVDIR, else Default.
 func ScanDir() string {
@@ -23,12 +27,16 @@ type Found struct{ Name, Dir string }
 
 // Find returns the services that name means: the path itself if it exists, else the service
 // NAME of scan; a name with *, ? or [ that is no existing path is a pattern over scan, where *
-// does not match a slash. A single name is returned even when nothing is there.
+// does not match a slash. A single name is returned even when nothing is there. The name of a template
+// means its instances in the order of their numbers.
 func Find(scan, name string) ([]Found, error) {
+	if IsTemplate(filepath.Base(name)) {
+		return findInstances(scan, name)
+	}
 	if _, err := os.Lstat(name); err == nil {
 		return []Found{{name, name}}, nil
 	}
-	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../") {
+	if isPath(name) {
 		return []Found{{name, name}}, nil
 	}
 	if !strings.ContainsAny(name, "*?[") {
@@ -41,7 +49,7 @@ func Find(scan, name string) ([]Found, error) {
 	var found []Found
 	for _, path := range paths {
 		name, err := filepath.Rel(scan, path)
-		if err != nil || strings.HasPrefix(name, ".") {
+		if err != nil || strings.HasPrefix(name, ".") || IsTemplate(strings.TrimSuffix(name, "/"+Log)) {
 			continue
 		}
 		if IsService(path) {
@@ -51,7 +59,40 @@ func Find(scan, name string) ([]Found, error) {
 	if found == nil {
 		return nil, ErrNoMatch
 	}
+	slices.SortFunc(found, byName)
 	return found, nil
+}
+
+func byName(a, b Found) int { return Compare(a.Name, b.Name) }
+
+// findInstances returns the instances beside a template that is a path, or those of scan.
+func findInstances(scan, name string) ([]Found, error) {
+	dir, template := filepath.Split(name)
+	in := dir
+	if _, err := os.Lstat(name); err != nil && !isPath(name) {
+		in = filepath.Join(scan, dir)
+	}
+	entries, err := os.ReadDir(filepath.Clean(in))
+	if err != nil {
+		return nil, err
+	}
+	var found []Found
+	for _, e := range entries {
+		of, _, ok := Instance(e.Name())
+		if ok && of == template && IsService(filepath.Join(in, e.Name())) {
+			found = append(found, Found{dir + e.Name(), filepath.Join(in, e.Name())})
+		}
+	}
+	if found == nil {
+		return nil, ErrNoInstance
+	}
+	slices.SortFunc(found, byName)
+	return found, nil
+}
+
+// isPath reports that a name is to be taken as a path, whatever is there.
+func isPath(name string) bool {
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
 }
 
 // All returns every service of a scan directory, loggers included, sorted by name.
@@ -60,11 +101,12 @@ func All(scan string) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return Compare(a.Name(), b.Name()) })
 	var found []Found
 	for _, e := range entries {
 		name := e.Name()
 		dir := filepath.Join(scan, name)
-		if strings.HasPrefix(name, ".") || !IsService(dir) {
+		if strings.HasPrefix(name, ".") || IsTemplate(name) || !IsService(dir) {
 			continue
 		}
 		found = append(found, Found{name, dir})

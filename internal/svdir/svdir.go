@@ -21,8 +21,9 @@ const (
 	Log       = "log"
 	Supervise = "supervise"
 	Fifodir   = "event"
-	Needs     = "needs" // a directory: the names of other services
-	Hooks     = "hooks" // a directory of programs
+	Instances = "instances" // of a template: how many there are to be
+	Needs     = "needs"     // a directory: the names of other services
+	Hooks     = "hooks"     // a directory of programs
 	PreStart  = Hooks + "/pre-start"
 	PostReady = Hooks + "/post-ready"
 	PreStop   = Hooks + "/pre-stop"

@@ -1,0 +1,180 @@
+package scan
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+// readWant reads how many instances a template asks for. Without the file there are none.
+func readWant(template string, most int) (int, error) {
+	dir, err := svdir.Open(template)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = unix.Close(dir) }() // it was only read
+	line, err := settings.ReadLine(dir, svdir.Instances)
+	if err != nil {
+		return 0, err
+	}
+	n, err := settings.ParseCount(line)
+	if err == nil && n > most {
+		err = errors.New(line + " is more than svscan -n allows")
+	}
+	return n, err
+}
+
+// ownEntries are what every instance has of its own.
+var ownEntries = []string{svdir.Supervise, svdir.Fifodir, svdir.DownFile, svdir.Instances, svdir.Log}
+
+// readModel looks at a directory of a template.
+func readModel(dir string) (Model, error) {
+	var m Model
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return m, err
+	}
+	m.Owner = ownerOf(&st)
+	names, err := readNames(dir)
+	if err != nil {
+		return m, err
+	}
+	m.Names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(ownEntries, name) })
+	return m, nil
+}
+
+// readTemplate looks at what the instances have links to.
+func readTemplate(name string) (m Model, err error) {
+	if m, err = readModel(name); err != nil {
+		return m, err
+	}
+	logger, err := readModel(name + "/" + svdir.Log)
+	switch {
+	case err == nil:
+		m.Log = &logger
+	case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
+		return m, err
+	}
+	return m, nil
+}
+
+// ownerOf is what an ordinary user can give to a directory, too: only its mode.
+func ownerOf(st *unix.Stat_t) Owner {
+	o := Owner{Mode: uint32(st.Mode) & 0o777} //nolint:unconvert // BSDs have other types
+	if os.Geteuid() == 0 {
+		o.UID, o.GID = int(st.Uid), int(st.Gid)
+	}
+	return o
+}
+
+// readCopy looks at a directory of an instance. No link is followed: it may belong to somebody else.
+func readCopy(dir string, isLog bool) (Copy, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return Copy{}, nil
+	}
+	if err != nil {
+		return Copy{}, err
+	}
+	d := os.NewFile(uintptr(fd), dir)
+	defer func() { _ = d.Close() }() // it was only read
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return Copy{}, err
+	}
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return Copy{}, err
+	}
+	c := Copy{Owner: ownerOf(&st), Links: map[string]string{}, Other: map[string]bool{}}
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case e.Type() == os.ModeSymlink:
+			if target := readLink(fd, name); linksToTemplate(target, name, isLog) {
+				c.Links[name] = target
+			} else {
+				c.Other[name] = true
+			}
+		case e.IsDir() && name == svdir.Log && !isLog:
+			logger, err := readCopy(dir+"/"+svdir.Log, true)
+			if err != nil {
+				return c, err
+			}
+			c.Log = &logger
+		default:
+			c.Other[name] = true
+		}
+	}
+	return c, nil
+}
+
+// readLink returns where a link leads; nowhere if it is none.
+func readLink(dir int, name string) string {
+	var target [unix.PathMax]byte
+	n, err := unix.Readlinkat(dir, name, target[:])
+	if err != nil {
+		return ""
+	}
+	return string(target[:n])
+}
+
+// linksToTemplate reports that an entry that leads to target is a link to the same of a template, of
+// whatever name: that may be another now.
+func linksToTemplate(target, name string, isLog bool) bool {
+	up, suffix := "../", "/"+name
+	if isLog {
+		up, suffix = "../../", "/"+svdir.Log+"/"+name
+	}
+	template, ok := strings.CutSuffix(strings.TrimPrefix(target, up), suffix)
+	return ok && strings.HasPrefix(target, up) && svdir.IsTemplate(template)
+}
+
+// isOurs reports that the directory of that name was made of a template.
+func isOurs(name string) bool {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }() // it was only read
+	return linksToTemplate(readLink(fd, svdir.Run), svdir.Run, false)
+}
+
+// isBusy reports that a supervise is at work in a directory, or in its log.
+func isBusy(dir string) bool {
+	const lock = "/" + svdir.Supervise + "/" + svdir.Lock
+	return isLocked(unix.AT_FDCWD, dir+lock) || isLocked(unix.AT_FDCWD, dir+"/"+svdir.Log+lock)
+}
+
+// lookAtInstances looks at the instances of a template that are among the names of the scan directory's
+// entries. Those that are in use, and should be, are looked at only if all is said.
+func lookAtInstances(t *Template, names []string, all bool) (there []Instance, err error) {
+	for _, name := range names {
+		visible, isHidden := strings.CutPrefix(name, ".")
+		template, n, ok := svdir.Instance(visible)
+		if !ok || template != t.Name {
+			continue
+		}
+		in := Instance{Number: n, Hidden: isHidden}
+		wanted := !isHidden && n <= t.Want
+		if in.Known = wanted && !all; !in.Known {
+			in.Copy, err = readCopy(name, false)
+			if errors.Is(err, unix.ENOENT) {
+				continue
+			}
+			if err != nil {
+				return nil, &cli.Failure{Doing: "read " + name, Err: err}
+			}
+			in.Busy = !wanted && isBusy(name)
+		}
+		there = append(there, in)
+	}
+	return there, nil
+}
