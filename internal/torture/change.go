@@ -32,10 +32,10 @@ func (t *torture) rename(d draw) string {
 	t.made++
 	from, name := s.name, fmt.Sprintf("%s.%d", slotID(s.slot), t.made)
 	path := filepath.Join(t.scan, name)
+	t.ears.renamed(from, name) // before anybody can tell of it
 	err := os.Rename(s.path, path)
 	if err == nil {
 		s.moved(path, name)
-		t.ears.renamed(from, name)
 		t.count.moves++
 	}
 	return said("rename "+from+" to "+name, err)
@@ -49,6 +49,7 @@ func (t *torture) remove(d draw) string {
 		s = s.of
 	}
 	name, did := s.name, "rename away "+s.name
+	t.ears.removed(name) // before anybody can tell of it
 	var err error
 	if d.what%2 == 0 {
 		did = "rm -rf " + s.name
@@ -66,7 +67,6 @@ func (t *torture) remove(d draw) string {
 	}
 	t.count.moves++
 	t.retire(s)
-	t.ears.removed(name)
 	next := name
 	if d.what%3 == 0 {
 		t.made++
