@@ -36,7 +36,7 @@ bin: FORCE
 demo: bin
 	examples/demo/story bin
 
-check: deps lint vet vuln test torture-minute
+check: deps lint vet vuln test
 
 deps:
 	.ci/deps $(TOOLS)
