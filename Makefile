@@ -77,6 +77,10 @@ bench: bin
 torture: bin
 	$(GO) run ./internal/torture $(TORTURE)
 
+# The steps are the same each time; what they meet is not.
+torture-minute: bin
+	$(GO) run ./internal/torture --time 60s --seed 1 --rate 100
+
 cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -n 1
@@ -95,4 +99,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test man fuzz bench torture cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test man fuzz bench torture torture-minute cover install uninstall clean FORCE

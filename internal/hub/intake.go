@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"vigil/internal/event"
@@ -27,6 +28,7 @@ type count struct {
 	N       uint64    `json:"n"`
 	Time    time.Time `json:"time"`
 	Removed bool      `json:"removed,omitempty"` // svscan said so: another service may have the name next
+	Added   bool      `json:"added,omitempty"`   // and after that, that there is one, or the same again
 }
 
 // An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
@@ -172,7 +174,7 @@ func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
 	switch {
 	case !known || r.N == last.N+1:
 		return false, 0
-	case r.N == last.N && (!last.Removed || r.Time.Equal(last.Time)):
+	case r.N == last.N && (!last.Removed && !last.Added || r.Time.Equal(last.Time)):
 		return true, 0
 	case last.Removed, r.N == 1:
 		return false, 0 // another service, or another supervise/, with a count of its own
@@ -190,18 +192,24 @@ func (in *intake) count(r *event.Record) {
 	switch {
 	case r.N > 0:
 		// A service that is removed still has a few words to say.
-		in.counts[source(r)] = count{r.N, r.Time, last.Removed && r.N == last.N+1}
+		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
 	}
-	if r.Event != event.Removed || r.By == "" {
+	c, known := in.counts[r.Service]
+	if r.By == "" || !known {
 		return
 	}
-	if c, known := in.counts[r.Service]; known {
-		c.Removed = true
-		in.counts[r.Service] = c
+	switch r.Event {
+	case event.Removed:
+		c.Removed, c.Added = true, false
+	case event.Added: // after a svscan had brought everything down it is the same, whose count goes on
+		if !strings.HasPrefix(r.Reason, "renamed from ") {
+			c.Added, c.Removed = c.Removed, false
+		}
 	}
+	in.counts[r.Service] = c
 }
 
 // field returns a number of a record that only the hub writes, or 0.

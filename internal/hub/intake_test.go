@@ -64,6 +64,18 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 10, 3) + at("a", "adopted", 57, 4) + at("a", "up", 59, 5),
 			[]string{"1 a up", "2 a removed", "3 a down", "4 a adopted", "5 a gap 58-58=1", "6 a up"},
 		},
+		"brought down and up again": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + by(at("a", "added", 2, 3)) + at("a", "supervised", 10, 4) + at("a", "up", 12, 5),
+			[]string{"1 a up", "2 a removed", "3 a added", "4 a supervised", "5 a gap 11-11=1", "6 a up"},
+		},
+		"brought down and up again, a hole": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + by(at("a", "added", 2, 3)) + at("a", "up", 12, 5),
+			[]string{"1 a up", "2 a removed", "3 a added", "4 a gap 10-11=2", "5 a up"},
+		},
+		"another that begins where it ended": {
+			at("a", "up", 1, 1) + by(at("a", "removed", 1, 2)) + by(at("a", "added", 2, 3)) + at("a", "up", 1, 4),
+			[]string{"1 a up", "2 a removed", "3 a added", "4 a up"},
+		},
 		"no count": {`{"service":"a","event":"mine"}` + "\n" + `{"service":"a","event":"mine"}` + "\n", []string{"1 a mine", "2 a mine"}},
 		"a sample": {`{"service":"a","event":"sample"}` + "\n" + at("a", "up", 1, 1), []string{"0 a sample", "1 a up"}},
 	} {

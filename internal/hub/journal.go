@@ -1,12 +1,10 @@
 package hub
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,11 +15,13 @@ import (
 	"vigil/internal/event"
 )
 
-// The two segments of a journal, and the one that becomes the current one.
+// The two segments of a journal, the one that becomes the current one, and what that is until it is
+// whole.
 const (
-	segmentNow  = "current"
-	segmentOld  = "old"
-	segmentNext = "current.new"
+	segmentNow   = "current"
+	segmentOld   = "old"
+	segmentNext  = "current.new"
+	segmentDraft = "current.draft"
 )
 
 // maxSegment is more events than a segment has: it and the batch that fills it are below 20 MiB, and an
@@ -31,8 +31,12 @@ const maxSegment = 1 << 20
 // maxSeq is more than any journal ever has; a larger number is damage.
 const maxSeq = 1 << 53
 
-// healEvery is the shortest time between two attempts to write a journal that could not be written.
-const healEvery = 10 * time.Second
+// The time from when a journal could not be written until it is tried again, the first time and all
+// later ones.
+const (
+	healFirst = time.Second
+	healEvery = 10 * time.Second
+)
 
 // A header is the first line of a segment: all that is needed to go on without the one before it.
 type header struct {
@@ -45,8 +49,8 @@ type header struct {
 	Alone bool             `json:"alone,omitempty"` // no older segment belongs to it
 }
 
-// A journal keeps the last events on disk, in two segments. A hub leaves the newest one complete up to
-// the newest event, or no journal at all: then the next hub begins a new epoch.
+// A journal keeps the last events on disk, in two segments. A hub leaves the current one complete up to
+// the newest event, or none: then the next hub leaps, or begins a new epoch if there is no old one either.
 type journal struct {
 	dir     string
 	segment int64 // bytes of one segment
@@ -55,169 +59,8 @@ type journal struct {
 
 	file    *os.File // nil while it cannot be written
 	size    int64
+	kept    bool // what it had is the old segment, while it cannot be written
 	triedAt time.Time
-}
-
-// A recovered is what a journal had to tell.
-type recovered struct {
-	epoch  string // empty: there was no journal, or nothing is left of it
-	fresh  bool   // the epoch is a new one
-	seq    uint64
-	counts map[string]count
-	ring   *ring   // what is still there, with gaps where a segment is damaged
-	wrong  []error // what is damaged
-
-	batch batch // on its way to the ring
-}
-
-// recover reads the journal of an earlier hub of this boot into a ring, and cuts off a torn last line,
-// which nobody has been told of and which the FIFO still has.
-func (j *journal) recover(ringLimit int) recovered {
-	r := recovered{counts: map[string]count{}, ring: newRing(ringLimit, 0)}
-	j.endRotation()
-	now, old := r.read(j.dir, segmentNow), r.read(j.dir, segmentOld)
-	if end := bytes.LastIndexByte(now, '\n') + 1; end < len(now) && end > 0 {
-		now = now[:end]
-		if err := os.Truncate(filepath.Join(j.dir, segmentNow), int64(end)); err != nil {
-			r.wrong = append(r.wrong, err)
-			return r
-		}
-	}
-	head, lines := cutHeader(now)
-	oldHead, oldLines := cutHeader(old)
-	left := head
-	if head.Epoch == "" {
-		left = oldHead
-		if len(old) > 0 || len(now) > 0 {
-			r.wrong = append(r.wrong, errors.New("the current segment is gone or damaged"))
-		}
-	}
-	if left.Epoch == "" || left.Boot != j.boot {
-		return r
-	}
-	switch {
-	case head.Alone:
-	case oldHead.Epoch == left.Epoch:
-		r.replay(oldHead, oldLines)
-	case head.Seq > 0:
-		r.wrong = append(r.wrong, errors.New("the old segment is gone or damaged"))
-	}
-	if head.Epoch == "" || !r.replay(head, lines) {
-		r.leap()
-	}
-	r.epoch = left.Epoch
-	return r
-}
-
-// endRotation ends the rotation of a hub that was killed between its two renames.
-func (j *journal) endRotation() {
-	current, next := filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentNext)
-	if _, err := os.Lstat(current); errors.Is(err, fs.ErrNotExist) {
-		_ = os.Rename(next, current) // mostly there is none; else the segment is missed
-	}
-	_ = os.Remove(next) // was never finished; it is written over where this fails
-}
-
-// read returns what a segment has; of one that is not there it says nothing.
-func (r *recovered) read(dir, segment string) []byte {
-	text, err := os.ReadFile(filepath.Join(dir, segment))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.wrong = append(r.wrong, err)
-	}
-	return text
-}
-
-// leap goes on behind every number that the lost end of the journal may have had, so that none is used
-// twice. How many events were lost there is told by the sources' own counts, as they come.
-func (r *recovered) leap() {
-	gap := event.Record{Event: event.Gap, Seq: r.seq + maxSegment, Reason: errEnd.Error()}
-	gap.Extra = []event.Field{number("from", r.seq+1), number("to", gap.Seq)}
-	r.add(&gap, gap.Append(nil))
-	r.flush()
-	r.wrong = append(r.wrong, errEnd)
-}
-
-var errEnd = errors.New("the end of the journal is lost")
-
-// recent returns the last records of the journal: those that the hub before may have kept without
-// having taken them out of the FIFO.
-func (r *recovered) recent() map[string]struct{} {
-	_, lines := r.ring.journaled()
-	found := map[string]struct{}{}
-	size := 0
-	for i := len(lines) - 1; i >= 0 && size < 2*maxInlet; i-- { // a line is longer in here than in the FIFO
-		size += len(lines[i])
-		if record, err := event.Decode(lines[i]); err == nil {
-			record.Seq = 0
-			found[string(record.Append(nil))] = struct{}{}
-		}
-	}
-	return found
-}
-
-// cutHeader returns the header of a segment and its other lines. Without one the epoch is empty.
-func cutHeader(segment []byte) (header, []byte) {
-	first, rest, _ := bytes.Cut(segment, []byte("\n"))
-	var h header
-	if err := json.Unmarshal(first, &h); err != nil || h.Event != "journal" || h.Seq > maxSeq {
-		return header{}, segment
-	}
-	return h, rest
-}
-
-// replay takes in the lines of a segment. It reports false if the last of them is damaged: then
-// nobody knows what the newest event was.
-func (r *recovered) replay(h header, lines []byte) bool {
-	in := intake{counts: r.counts}
-	maps.Copy(in.counts, h.N)
-	if r.seq == 0 {
-		r.seq, r.ring = h.Seq, newRing(r.ring.limit, h.Seq)
-	}
-	defer r.flush()
-	r.reach(h.Seq+1, time.Time{})
-	bad, whole := 0, true
-	for text := range bytes.Lines(lines) {
-		record, err := event.Decode(text)
-		if whole = err == nil && record.Seq > r.seq && record.Seq <= maxSeq && text[len(text)-1] == '\n'; !whole {
-			bad++
-			continue
-		}
-		if record.Event != event.Gap || field(&record, "from") != r.seq+1 || record.Service != "" {
-			r.reach(record.Seq, record.Time)
-		}
-		in.count(&record)
-		r.add(&record, text)
-	}
-	if bad > 0 {
-		r.wrong = append(r.wrong, fmt.Errorf("journal has %d damaged lines", bad))
-	}
-	return whole
-}
-
-// reach adds a gap if the event seq is not the next one.
-func (r *recovered) reach(seq uint64, at time.Time) {
-	if seq <= r.seq+1 {
-		return
-	}
-	gap := newGap(r.seq+1, seq-1)
-	gap.Time, gap.Seq, gap.Reason = at, seq-1, "the journal is damaged"
-	r.add(&gap, gap.Append(nil))
-}
-
-func (r *recovered) add(record *event.Record, text []byte) {
-	r.seq = record.Seq
-	r.batch.buf = append(r.batch.buf, text...)
-	r.batch.lines = append(r.batch.lines, line{
-		seq: r.seq, name: name{record.Service, record.Event}, end: len(r.batch.buf),
-	})
-	if len(r.batch.buf) > chunkSize {
-		r.flush()
-	}
-}
-
-func (r *recovered) flush() {
-	r.ring.append(&r.batch)
-	r.batch.reset()
 }
 
 // begin opens the journal for writing: that which was recovered, or a new one. The old one of
@@ -271,14 +114,18 @@ func (j *journal) create(h header, keep bool, lines ...[]byte) error {
 	for _, l := range lines {
 		text = append(text, l...)
 	}
-	current, next := filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentNext)
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	path := func(segment string) string { return filepath.Join(j.dir, segment) }
+	current, next, draft := path(segmentNow), path(segmentNext), path(segmentDraft)
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(text); err == nil && keep {
+	if _, err = f.Write(text); err == nil {
+		err = os.Rename(draft, next)
+	}
+	if err == nil && keep {
 		// The new one is whole by now: a hub that is killed here leaves all that the next one needs.
-		err = os.Rename(current, filepath.Join(j.dir, segmentOld))
+		err = os.Rename(current, path(segmentOld))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
@@ -287,7 +134,7 @@ func (j *journal) create(h header, keep bool, lines ...[]byte) error {
 		err = os.Rename(next, current)
 	}
 	if err != nil {
-		_ = os.Remove(next) // what is in it would fill a full disk even more
+		_, _ = os.Remove(next), os.Remove(draft) // what is in it would fill a full disk even more
 		return errors.Join(err, f.Close())
 	}
 	if j.file != nil {
@@ -331,7 +178,7 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 		return err
 	}
 	if st.Nlink == 0 {
-		return fmt.Errorf("%s: %w", j.file.Name(), fs.ErrNotExist)
+		return fmt.Errorf("%s: %w", filepath.Join(j.dir, segmentNow), fs.ErrNotExist)
 	}
 	text := b.buf
 	if b.samples() {
@@ -348,40 +195,64 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 }
 
 // abandon gives the journal up: without its end it must not be gone on with, so that no seq of this
-// epoch is used twice.
+// epoch is used twice. For a moment, in which there may be room again, what it had stays as the old
+// segment: a hub that ends in that moment has lost the end, and not all. If this hub has itself leapt
+// over a lost end and could not write that down, the next one would leap to the same place, so nothing
+// stays.
 func (j *journal) abandon(now time.Time) error {
 	j.triedAt = now
-	var errs []error
-	if j.file != nil {
-		errs = append(errs, j.file.Close())
-		j.file = nil
+	if j.file == nil {
+		return j.remove()
 	}
-	for _, segment := range []string{segmentNow, segmentOld, segmentNext} {
+	errClose := j.file.Close()
+	j.file = nil
+	if errClose != nil || os.Rename(filepath.Join(j.dir, segmentNow), filepath.Join(j.dir, segmentOld)) != nil {
+		return errors.Join(errClose, j.remove())
+	}
+	j.kept = true
+	return nil
+}
+
+// remove removes all segments: what is in them fills a full disk even more.
+func (j *journal) remove() error {
+	var errs []error
+	for _, segment := range []string{segmentNow, segmentOld, segmentNext, segmentDraft} {
 		if err := os.Remove(filepath.Join(j.dir, segment)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
+	j.kept = false
 	return errors.Join(errs...)
 }
 
 // healDue is when to try to write an abandoned journal again; zero for a good one.
 func (j *journal) healDue() time.Time {
-	if j.file != nil {
+	switch {
+	case j.file != nil:
 		return time.Time{}
+	case j.kept:
+		return j.triedAt.Add(healFirst)
 	}
 	return j.triedAt.Add(healEvery)
 }
 
-// heal writes an abandoned journal again, from what the ring still has, if it is time to try.
+// heal writes an abandoned journal again, from what the ring still has, if it is time to try. What
+// was kept is removed if that fails: the leap over the lost end is as wide as a segment, not wider.
 func (j *journal) heal(r *ring, counts map[string]count, now time.Time) (healed bool, err error) {
 	if due := j.healDue(); due.IsZero() || now.Before(due) {
 		return false, nil
 	}
 	j.triedAt = now
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return false, err
+	err = os.MkdirAll(j.dir, 0o700)
+	if err == nil {
+		err = j.rewrite(r, counts)
 	}
-	err = j.rewrite(r, counts)
+	if err != nil && j.kept {
+		if errRemove := j.remove(); errRemove != nil {
+			return false, errors.Join(err, errRemove)
+		}
+	}
+	j.kept = false
 	return err == nil, err
 }
 

@@ -79,24 +79,30 @@ func (s *subscriber) restart() {
 
 // overrun tells of the events after the given one that are gone from the ring, and goes on.
 func (s *subscriber) overrun(after uint64) {
-	first, last := s.hub.ring.bounds()
-	switch {
-	case after > last:
+	if _, last := s.hub.ring.bounds(); after > last {
 		s.skip(event.Record{Reason: "there has been no such event yet"})
-	case s.snapshot:
-		s.skip(newGap(after+1, last))
-	default:
-		s.skip(newGap(after+1, first-1))
+		return
 	}
+	s.leap() // the ring moves on meanwhile: the gap ends where the stream begins again
+	s.tellGap(newGap(after+1, s.seq))
 }
 
-// skip goes on with what comes after the newest event or, without a snapshot, with the oldest that
-// there is, and tells so.
+// skip goes on behind what nobody has any more, and tells so.
 func (s *subscriber) skip(gap event.Record) {
+	s.leap()
+	s.tellGap(gap)
+}
+
+// leap goes on with what comes after the newest event or, without a snapshot, with the oldest that
+// there is.
+func (s *subscriber) leap() {
 	s.hub.ring.seek(&s.cursor, 0)
 	if s.snapshot {
 		s.restart()
 	}
+}
+
+func (s *subscriber) tellGap(gap event.Record) {
 	gap.Time, gap.Event, gap.Seq = time.Now(), event.Gap, s.seq
 	s.own = gap.Append(s.own)
 }

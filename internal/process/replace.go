@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -73,4 +74,34 @@ func Inherit(variable string, places ...*int) (bool, error) {
 		*place = fd
 	}
 	return len(words) > 0, nil
+}
+
+// GateEnv is the variable in which svscan gives a supervise the descriptor of its gate: it must not do
+// anything before it has read a byte there.
+const GateEnv = "SV_GATE"
+
+// ErrNotAwaited says that whoever started this process has died before it had noted that.
+var ErrNotAwaited = errors.New("the svscan that started it has died")
+
+// WaitAtGate waits for the byte, if there is a gate, and removes the variable.
+func WaitAtGate() error {
+	gate := -1
+	there, err := Inherit(GateEnv, &gate)
+	if err != nil || !there || gate < 0 {
+		return err
+	}
+	defer func() { _ = unix.Close(gate) }() // it was only read
+	var word [1]byte
+	for {
+		n, err := unix.Read(gate, word[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		case n == 0:
+			return ErrNotAwaited
+		default:
+			return nil
+		}
+	}
 }

@@ -49,12 +49,12 @@ const (
 // StartStage starts the stage of a program: executable is the path of a binary whose main calls
 // RunStage.
 func StartStage(executable string, p Program) (*Stage, error) {
-	gate, err := pipe()
+	gate, err := Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(gate[0])
-	result, err := pipe()
+	result, err := Pipe()
 	if err != nil {
 		closeAll(gate[1])
 		return nil, err
@@ -95,7 +95,8 @@ func (p *Program) files(gate, result int) (name string, files []uintptr) {
 	return name, files
 }
 
-func pipe() ([2]int, error) {
+// Pipe makes a pipe that no program gets unless it is handed on.
+func Pipe() ([2]int, error) {
 	var fds [2]int
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,11 +98,7 @@ func (s *scanner) spawn(p *post) {
 		argv = append(argv, "--")
 	}
 	argv = append(argv, p.dir())
-	pid, err := syscall.ForkExec(s.Supervise, argv, &syscall.ProcAttr{
-		Env:   s.env,
-		Files: []uintptr{0, 1, 2},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	pid, gate, err := startAtGate(s.Supervise, argv, s.env)
 	if err != nil {
 		s.sayOnce("unable to start supervise " + p.dir() + ": " + cli.Cause(err))
 		s.tell(event.Record{Service: p.dir(), Event: event.ScanError, Reason: "unable to start supervise: " + cli.Cause(err)})
@@ -113,6 +110,30 @@ func (s *scanner) spawn(p *post) {
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
 	s.pids[pid] = p
 	s.enroll(p)
+	_, _ = unix.Write(gate, []byte{'\n'}) // an error means that it is dead, which is told by its death
+	_ = unix.Close(gate)
+}
+
+// startAtGate starts a supervise that does nothing until a byte is written to the gate, and ends if
+// the gate is closed before: a svscan that is killed between the start and the note of it in the roster
+// leaves none that its successor does not know.
+func startAtGate(path string, argv, env []string) (pid, gate int, err error) {
+	ends, err := process.Pipe()
+	if err != nil {
+		return 0, -1, err
+	}
+	defer func() { _ = unix.Close(ends[0]) }() // the supervise has its own
+	const fd = 3
+	pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env:   append(slices.Clone(env), process.GateEnv+"="+strconv.Itoa(fd)),
+		Files: []uintptr{0, 1, 2, fd: uintptr(ends[0])},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		_ = unix.Close(ends[1]) // nobody reads it
+		return 0, -1, err
+	}
+	return pid, ends[1], nil
 }
 
 // mayStart reports that a supervise can be started where it belongs. Otherwise a look at

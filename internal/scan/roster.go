@@ -13,6 +13,7 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/process"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -109,18 +110,31 @@ func readRoster(boot string) (alive []rostered, err error) {
 	return alive, nil
 }
 
-// writeRoster puts a roster in place that has only what is there now.
+// writeRoster puts a roster in place that has only what is there now. Where no new file can be made,
+// the old one is written over: a supervise that no roster has is lost to the next svscan as soon as
+// its directory is removed.
 func writeRoster(boot string, list []rostered) (*roster, error) {
 	var text strings.Builder
 	text.WriteString(boot + "\n")
 	for _, r := range list {
 		text.WriteString(r.line())
 	}
-	if err := writeFile(rosterFile, text.String(), svdir.ModeState); err != nil {
+	if err := writeFile(rosterFile, text.String(), svdir.ModeState); err != nil && overwriteRoster(text.String()) != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(rosterFile, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	return &roster{file: f, lines: len(list)}, err
+}
+
+// overwriteRoster writes over the roster that is there, and fills it up with empty lines, so that it
+// keeps the room that it has on a full disk.
+func overwriteRoster(text string) error {
+	fi, err := os.Lstat(rosterFile)
+	if err != nil {
+		return err
+	}
+	spare := max(0, int(fi.Size())-len(text))
+	return status.OverwriteFile(unix.AT_FDCWD, rosterFile, []byte(text+strings.Repeat("\n", spare)))
 }
 
 // enroll notes the supervise of a post.
@@ -135,11 +149,11 @@ func (s *scanner) enroll(p *post) {
 	}
 	s.roster.lines++
 	if _, err := s.roster.file.WriteString(p.rostered(start).line()); err != nil {
-		s.rosterFailed(err)
+		s.renewRoster() // the line is missing, or cut; without those of the dead there may be room for it
 	}
 }
 
-// rosterFailed has the roster written anew later: a line may be missing, or cut.
+// rosterFailed has the roster written anew later.
 func (s *scanner) rosterFailed(err error) {
 	s.sayOnce("unable to write " + rosterFile + ": " + cli.Cause(err))
 	s.closeRoster()

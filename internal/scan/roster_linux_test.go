@@ -3,10 +3,12 @@ package scan
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
 	"vigil/internal/process"
+	"vigil/internal/svdir"
 )
 
 func TestSuperviseOfReplacedDirectoryIsToldAtOnce(t *testing.T) {
@@ -39,5 +41,42 @@ func TestSuperviseOfReplacedDirectoryIsToldAtOnce(t *testing.T) {
 	s.sendLeave(v.main)
 	if !v.main.told {
 		t.Error("the supervise of the directory before is not told to leave")
+	}
+}
+
+func TestRosterIsWrittenOverWhereNoFileCanBeMade(t *testing.T) {
+	t.Chdir(t.TempDir())
+	// A directory that is not empty is in the way of the new file.
+	if err := os.MkdirAll(rosterFile+".new/x", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const boot = "b"
+	start, err := process.StartTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive := func(name string) rostered {
+		return rostered{pid: os.Getpid(), start: start, service: ID{Dev: 1, Ino: 2}, name: name}
+	}
+	if _, err := writeRoster(boot, nil); err == nil {
+		t.Error("there is no roster, and none can be made, and that is no error")
+	}
+	old := boot + "\n" + alive("web").line() + alive("mail").line()
+	if err := os.WriteFile(rosterFile, []byte(old), svdir.ModeState); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]rostered{{alive("db")}, {}, {alive("a"), alive("b")}} {
+		r, err := writeRoster(boot, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := alive("late")
+		if _, err := r.file.WriteString(late.line()); err != nil {
+			t.Error(err)
+		}
+		_ = r.file.Close()
+		if got, err := readRoster(boot); err != nil || !slices.Equal(got, append(list, late)) {
+			t.Errorf("the roster has %v, %v, not %v and %v", got, err, list, late)
+		}
 	}
 }

@@ -51,6 +51,7 @@ type scanner struct {
 	services  map[ID]*service
 	templates map[string]*template
 	hub       *service
+	hubDue    time.Duration // when to make its directory again; 0: it is as it should be
 	pids      map[int]*post
 	dirty     map[string]bool // names that something happened to
 	moved     map[string]bool // those of them that were moved in by that name
@@ -233,6 +234,9 @@ func (s *scanner) loop() {
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
 			s.renewRoster()
 		}
+		if s.hubDue != 0 && s.hubDue <= s.clock() {
+			s.startHub()
+		}
 		if !again {
 			s.legacy = nil // all have been told to follow
 		}
@@ -328,8 +332,10 @@ func (s *scanner) due() time.Duration {
 	if s.trial.pid != 0 {
 		due = min(due, s.trial.end)
 	}
-	if s.rosterDue != 0 {
-		due = min(due, s.rosterDue)
+	for _, d := range []time.Duration{s.rosterDue, s.hubDue} {
+		if d != 0 {
+			due = min(due, d)
+		}
 	}
 	for _, t := range s.templates {
 		if t.due != 0 && !s.ending {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/process"
@@ -148,18 +149,30 @@ func (s *scanner) forgetRetired(v *service) {
 	v.retired = slices.DeleteFunc(v.retired, func(p *post) bool { return p.phase == phaseEmpty })
 }
 
-// startHub makes and starts the hub, which is a service like others.
+// hubRetry is the time until the hub's directory is tried again that could not be made.
+const hubRetry = 5 * time.Second
+
+// startHub makes and starts the hub, which is a service like others. On a disk that is full it goes on
+// with the directory that is there, and brings it up to date later.
 func (s *scanner) startHub() {
-	if s.Hub == "" {
+	s.hubDue = 0
+	if s.Hub == "" || s.ending {
 		return
 	}
 	if err := writeHub(&s.Config); err != nil {
-		s.print.Warn("make", hubDir, err)
+		s.sayOnce("unable to make " + hubDir + ": " + cli.Cause(err))
+		s.hubDue = s.clock() + hubRetry
+		if lookAtRun(hubDir+"/"+svdir.Run) != ProgramRunnable {
+			return
+		}
+	}
+	if s.hub != nil {
 		return
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(hubDir, &st); err != nil {
 		s.print.Warn("stat", hubDir, err)
+		s.hubDue = s.clock() + hubRetry
 		return
 	}
 	s.hub = newService(hubDir, idOf(&st))

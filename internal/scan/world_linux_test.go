@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,9 @@ func TestMain(m *testing.M) {
 // fakeSupervise has the lock and ok, tells when it comes and goes, and exits with 0 on TERM, HUP and
 // USR1. It ends when the test does, whose pipe is its standard input.
 func fakeSupervise(dir string) int {
+	if process.WaitAtGate() != nil {
+		return 111
+	}
 	if os.Getenv("SCAN_TEST_BROKEN") != "" {
 		return 111
 	}
@@ -105,12 +109,12 @@ func surroundings() string {
 		os.Getenv("GOMAXPROCS"), os.Getenv("SV_GOMAXPROCS"), inherited)
 }
 
-// inherited is how many descriptors above 2 we were started with.
+// inherited is how many descriptors above 2 we were started with, but for the gate.
 var inherited = func() int {
 	n := 0
 	for fd := 3; fd < 64; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+		if err == nil && flags&unix.FD_CLOEXEC == 0 && os.Getenv(process.GateEnv) != strconv.Itoa(fd) {
 			n++
 		}
 	}

@@ -250,22 +250,44 @@ func (s *service) openOutput() (int, error) {
 		s.holdOutput(-1)
 		return -1, nil
 	}
+	own, err := s.openLogger()
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(own) }() // it was only read
+	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// openLogger opens supervise/ of the logger, and holds the FIFO in there.
+func (s *service) openLogger() (own int, err error) {
 	dir, err := unix.Openat(s.dir, svdir.Log, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	defer func() { _ = unix.Close(dir) }() // it was only read
-	own, err := openOwn(dir)
-	if err != nil {
+	if own, err = openOwn(dir); err != nil {
 		return -1, err
 	}
-	defer func() { _ = unix.Close(own) }() // it was only read
 	held, err := openLogFIFO(own)
 	if err != nil {
+		_ = unix.Close(own) // it was only read
 		return -1, err
 	}
 	s.holdOutput(held)
-	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+	return own, nil
+}
+
+// keepOutput holds the FIFO to the logger as the supervise before did.
+func (s *service) keepOutput() {
+	if s.output >= 0 || settings.Executable(s.dir, svdir.Log+"/"+svdir.Run) != nil {
+		return
+	}
+	own, err := s.openLogger()
+	if err != nil {
+		s.problem(svdir.Log, err)
+		return
+	}
+	_ = unix.Close(own) // it was only read
 }
 
 // holdOutput keeps the FIFO to the logger open, so that it keeps what the service has written into it

@@ -45,6 +45,9 @@ type note struct {
 // Run supervises one service until it is told to leave. The error is a LockedError if somebody
 // else supervises it.
 func Run(ctx context.Context, c Config) error {
+	if err := process.WaitAtGate(); err != nil {
+		return &cli.Failure{Doing: "supervise " + c.Dir, Err: err}
+	}
 	signals, err := process.Listen()
 	if err == nil {
 		err = errors.Join(signals.Catch(toldSignals...), signals.Catch(

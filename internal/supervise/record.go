@@ -280,6 +280,9 @@ func (s *service) begin() error {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
 		}
 	}
+	if b.Resume {
+		s.keepOutput()
+	}
 	if s.upgraded && !b.Alive {
 		b.Left = leftBelow(prior.Group)
 	}

@@ -32,6 +32,7 @@ func (t *torture) rename(d draw) string {
 	t.made++
 	from, name := s.name, fmt.Sprintf("%s.%d", slotID(s.slot), t.made)
 	path := filepath.Join(t.scan, name)
+	t.ears.renamed(from, name) // before anybody can tell of it
 	err := os.Rename(s.path, path)
 	if err == nil {
 		s.moved(path, name)
@@ -48,6 +49,7 @@ func (t *torture) remove(d draw) string {
 		s = s.of
 	}
 	name, did := s.name, "rename away "+s.name
+	t.ears.removed(name) // before anybody can tell of it
 	var err error
 	if d.what%2 == 0 {
 		did = "rm -rf " + s.name
@@ -65,7 +67,6 @@ func (t *torture) remove(d draw) string {
 	}
 	t.count.moves++
 	t.retire(s)
-	t.ears.reuse(name)
 	next := name
 	if d.what%3 == 0 {
 		t.made++
@@ -131,7 +132,7 @@ func (t *torture) fillDisk(d draw) string {
 	}
 	t.count.fills++
 	t.full = rig.Now() + d.wait
-	t.ears.diskFilled()
+	t.ears.diskFull(true)
 	t.after(d.wait, func() { t.freeDisk() })
 	return said(fmt.Sprintf("fill the disk for %v", d.wait), f.Close())
 }
@@ -140,5 +141,6 @@ func (t *torture) freeDisk() {
 	if err := os.Remove(filepath.Join(t.disk, ballast)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.fail("unable to free the disk: %v", err)
 	}
+	t.ears.diskFull(false)
 	t.log.add("free the disk")
 }

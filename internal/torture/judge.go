@@ -17,20 +17,27 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/machine"
 	"vigil/internal/rig"
+	"vigil/internal/svdir"
 )
 
-// judge returns what is wrong now, or has not come to rest.
+// judge returns what is wrong now, or has not come to rest. What is well is settled.
 func (t *torture) judge() (wrong []string) {
 	bad := func(s *service, format string, args ...any) {
 		wrong = append(wrong, s.name+" ("+s.kind+"): "+fmt.Sprintf(format, args...))
 	}
 	t.ears.mu.Lock()
 	defer t.ears.mu.Unlock()
+	if t.asked.underWay() > 0 {
+		wrong = append(wrong, "commands are under way")
+	}
 	for _, s := range t.slots {
 		t.judgeState(s, func(format string, args ...any) { bad(s, format, args...) })
 	}
 	for _, s := range t.removed {
 		t.judgeRemoved(s, func(format string, args ...any) { bad(s, format, args...) })
+	}
+	if err := t.judgeStrays(); err != nil {
+		wrong = append(wrong, err.Error())
 	}
 	t.count.lines = 0
 	for _, s := range t.slots {
@@ -38,10 +45,78 @@ func (t *torture) judge() (wrong []string) {
 			t.count.lines += judgeLines(s, func(format string, args ...any) { bad(s, format, args...) })
 		}
 	}
+	next := map[string]*section{}
 	for id, list := range t.byID() {
-		judgeTold(list, t.ears.by[id], func(format string, args ...any) { bad(list[0], format, args...) })
+		old := t.sections[id]
+		if old == nil {
+			old = newSection(0)
+		}
+		missed := 0
+		if t.ears.isOpen(list) {
+			missed = anyNumber
+		}
+		next[id] = judgeTold(list, t.ears.by[id], old, missed, func(format string, args ...any) { bad(list[0], format, args...) })
+	}
+	if len(wrong) == 0 {
+		t.settle(next)
 	}
 	return wrong
+}
+
+// settle begins a new section of everything: no excuse of this one is left for the next.
+func (t *torture) settle(next map[string]*section) {
+	t.sections = next
+	for _, s := range t.removed {
+		t.count.runs += len(s.runs)
+	}
+	t.removed = nil
+	for _, s := range t.slots {
+		s.judged = len(s.runs)
+		if s.judged > 0 && s.runs[s.judged-1].pid == s.last {
+			s.judged--
+			s.runs[s.judged].told = true
+		}
+	}
+	for _, c := range t.ears.sources {
+		c.open = false
+	}
+}
+
+// isOpen reports that events of a service are missing that was removed since, and nobody can say how
+// many. Those that are there are asked for a word.
+func (l *listener) isOpen(list []*service) bool {
+	for _, s := range list {
+		if s.removed && slices.ContainsFunc(s.names, func(name string) bool { return l.from(name).open }) {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeStrays looks for supervises of directories that are not there any more.
+func (t *torture) judgeStrays() error {
+	known := map[int]bool{}
+	paths := []string{filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub)}
+	for _, s := range t.slots {
+		paths = append(paths, s.path)
+	}
+	for _, path := range paths {
+		if p := holder(path); p != nil {
+			known[p.PID()] = true
+			_ = p.Close() // it was only looked at
+		}
+	}
+	all, err := rig.Tree(os.Getpid())
+	if err != nil {
+		return err
+	}
+	for _, p := range rig.Named(all, svdir.Supervise) {
+		if !known[p.PID] {
+			args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)) // it may have gone
+			return fmt.Errorf("a supervise of nothing: %d, %q, child of %d", p.PID, args, p.Parent)
+		}
+	}
+	return nil
 }
 
 // A complaint says what is wrong with one service.
@@ -71,18 +146,24 @@ func (t *torture) judgeState(s *service, bad complaint) {
 		bad("%v", err)
 		return
 	}
-	want, leaving, known := t.wanted(s)
-	hadOnce := want == machine.WantOnce.String() && r.Want == machine.WantDown.String()
-	if known && r.Want != want && !leaving && !hadOnce {
-		bad("is wanted %s, and its last command wants it %s", r.Want, want)
+	w := t.wanted(s)
+	hadOnce := w.hadOnce && r.Want == machine.WantDown.String()
+	if w.known && r.Want != w.want && !w.leaving && !hadOnce {
+		bad("is wanted %s, and its last command wants it %s", r.Want, w.want)
+	}
+	if w.known && w.file != "" && (w.file == downThere) != isThere(s.path+"/"+svdir.DownFile) {
+		bad("the file down is not %s", w.file)
 	}
 	alive := s.alive()
 	switch {
+	case t.ears.isSilent(s.name):
+		bad("was not heard of since the end of the journal was lost")
 	case r.Program == machine.Run.String() && alive == 0 && isStopped(r.PID): // before it could say that it lives
 	case r.Program == machine.Run.String() && r.PID != alive:
 		bad("runs as %d, and alive is %d", r.PID, alive)
 	case r.Program != machine.Run.String() && alive != 0:
 		bad("is %s, and alive is %d", r.State, alive)
+	case r.Paused && isStopped(alive): // a run that is stopped while it ends does not end
 	case r.Want == machine.WantDown.String() && alive != 0:
 		bad("is wanted down, and %d is alive", alive)
 	case r.Want == machine.WantUp.String() && s.restful && alive == 0 && r.State != event.PhaseBackoff:
@@ -107,28 +188,58 @@ func isStopped(pid int) bool {
 	return err == nil && p.State == 'T'
 }
 
-// wanted returns what the commands of which the events told want of a service now, and whether its
-// supervise is to exit when it is down. It is not known where an event is missing.
-func (t *torture) wanted(s *service) (want string, leaving, known bool) {
-	initial := machine.WantUp.String()
-	if s.kind == "once" {
-		initial = machine.WantDown.String()
+// What a command has made of the file down.
+const (
+	downThere = "there"
+	downGone  = "gone"
+)
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// A wanted is what the commands of which the events told want of a service now.
+type wanted struct {
+	want    string
+	leaving bool      // its supervise is to exit when it is down
+	known   bool      // no event is missing
+	once    time.Time // when it was to run once
+	hadOnce bool      // and did so since
+	file    string    // what the file down must be; empty if nobody asked for it, or the disk was full
+}
+
+func (t *torture) wanted(s *service) wanted {
+	// Who starts anew goes by the file, and what has changed it since has said what it wants.
+	initial := wanted{want: machine.WantUp.String(), known: true}
+	if isThere(s.path + "/" + svdir.DownFile) {
+		initial.want = machine.WantDown.String()
 	}
-	want, known = initial, true
+	w := initial
 	for _, e := range t.ears.by[s.id()] {
 		fresh := e.event == event.Supervised && e.n == 1 // another had the name before
 		switch {
 		case e.event == event.Gap:
-			known = false
+			w.known, w.file = false, ""
 		case !slices.Contains(s.names, e.name):
-		case e.event == event.Unsupervised, fresh:
-			want, leaving, known = initial, false, true
+		case fresh:
+			w = initial
+		case e.event == event.Unsupervised:
+			file := w.file
+			w = initial
+			w.file = file
+		case e.event == event.Starting:
+			w.hadOnce = w.want == machine.WantOnce.String()
 		case e.event == event.Command:
-			want, leaving = after(e.word, want, leaving)
-			known = known || e.word == control.Up.String() || e.word == control.Down.String()
+			w.command(&e)
+			if w.file == downThere && t.ears.wasFull(e.at, e.at) {
+				w.file = ""
+			}
 		}
 	}
-	return want, leaving, known
+	// A start that failed, because the disk was full, was its once.
+	w.hadOnce = w.hadOnce || w.want == machine.WantOnce.String() && t.ears.wasFull(w.once, time.Now())
+	return w
 }
 
 // ended reports that a command has been carried out after which the run that is alive had to end.
@@ -144,23 +255,37 @@ func (t *torture) ended(s *service, alive int) (told bool) {
 	return told
 }
 
-// after returns what is wanted after a command.
-func after(word, want string, leaving bool) (string, bool) {
-	switch word {
-	case control.Up.String(), control.Once.String():
-		if leaving {
-			return want, true // supervise is to exit
-		}
-		if word == control.Once.String() {
-			return machine.WantOnce.String(), false
-		}
-		return machine.WantUp.String(), false
-	case control.Down.String():
-		return machine.WantDown.String(), leaving
-	case control.Exit.String():
-		return want, true
+// command takes one command into account.
+func (w *wanted) command(e *told) {
+	runs := e.state == event.PhaseStarting || e.state == event.PhaseUp || e.state == event.PhaseStopping
+	set := func(want machine.Want) {
+		w.want, w.known, w.once, w.hadOnce = want.String(), true, e.at, runs
 	}
-	return want, leaving
+	c, _ := control.ByWord(e.word)
+	switch c { //nolint:exhaustive // the others change nothing of it
+	case control.Up, control.Enable, control.Once:
+		switch {
+		case w.leaving: // supervise is to exit
+		case c == control.Once:
+			set(machine.WantOnce)
+		default:
+			set(machine.WantUp)
+		}
+	case control.Down, control.Disable:
+		set(machine.WantDown)
+	case control.Retire:
+		if set(machine.WantDown); runs {
+			set(machine.WantOnce)
+		}
+	case control.Exit:
+		w.leaving = true
+	}
+	switch c { //nolint:exhaustive // the others have nothing to do with it
+	case control.Disable, control.Retire:
+		w.file = downThere
+	case control.Enable:
+		w.file = downGone
+	}
 }
 
 // judgeRemoved makes sure that nothing of a removed service is left. Where its supervise died after
@@ -198,72 +323,4 @@ func hasSupervise(pid int) bool {
 	}
 	exe, err := os.Readlink("/proc/" + strconv.Itoa(p.Parent) + "/exe")
 	return err == nil && strings.HasPrefix(filepath.Base(exe), "supervise")
-}
-
-// hasLeft reports that the supervise of a removed service has told of its own end after the start of
-// the run pid. One that died after the removal had no successor, and the next that has the name is
-// another's.
-func hasLeft(s *service, pid int, events []told) bool {
-	started := false
-	for _, e := range events {
-		switch {
-		case e.event == event.Starting && e.pid == pid:
-			started = true
-		case !started || !slices.Contains(s.names, e.name):
-		case e.event == event.Unsupervised:
-			return true
-		case e.event == event.Supervised && e.n == 1:
-			return false
-		}
-	}
-	return false
-}
-
-// judgeTold compares what the services say of their runs with what was told of them: each start and
-// each death once, but for as many as are missing by a gap.
-func judgeTold(list []*service, events []told, bad complaint) {
-	starts, deaths, exits := map[int]int{}, map[int]int{}, map[int][]event.Exit{}
-	missed := 0
-	for _, e := range events {
-		switch e.event {
-		case event.Starting:
-			starts[e.pid]++
-		case event.Exited:
-			deaths[e.pid]++
-			exits[e.pid] = append(exits[e.pid], e.exit)
-		case event.Gap:
-			missed += int(min(e.missed, 1<<30))
-		}
-	}
-	lost := 0
-	var what []string
-	for pid, n := range starts {
-		if deaths[pid] > n {
-			lost += deaths[pid] - n
-			what = append(what, fmt.Sprintf("%d has died %d times and started %d times by the events", pid, deaths[pid], n))
-		}
-	}
-	for _, s := range list {
-		alive := s.alive()
-		for i, r := range s.runs {
-			if starts[r.pid]--; starts[r.pid] < 0 {
-				lost++
-				what = append(what, fmt.Sprintf("no event of the start of %d", r.pid))
-			}
-			last := i == len(s.runs)-1
-			if last && (r.pid == alive || s.removed && !hasLeft(s, r.pid, events)) {
-				continue
-			}
-			if deaths[r.pid]--; deaths[r.pid] < 0 {
-				lost++
-				what = append(what, fmt.Sprintf("no event of the death of %d", r.pid))
-			}
-			if e := exits[r.pid]; r.ended && len(e) == 1 && !e[0].Unknown && e[0].Signal != "KILL" && (e[0].Signal != "" || e[0].Code != r.code) {
-				bad("%d ended with code %d, and was told as %+v", r.pid, r.code, e[0])
-			}
-		}
-	}
-	if lost > missed {
-		bad("%d events are missing, and gaps tell of %d:\n  %s", lost, missed, strings.Join(what, "\n  "))
-	}
 }

@@ -19,40 +19,61 @@ import (
 // A told event is what the judge wants of a record.
 type told struct {
 	n         uint64
+	at        time.Time
 	name      string
 	event     event.Kind
+	state     event.Phase
 	pid       int
 	exit      event.Exit
 	word, why string
 	missed    uint64 // of a gap
 }
 
+// A counter is what is known of one source, the count of which is the n of records.
+type counter struct {
+	n       uint64        // the last
+	at      time.Time     // when that was
+	first   time.Time     // when the count began
+	open    bool          // the end of the journal was lost, and with it nobody knows how many of its events
+	gone    bool          // svscan called it removed
+	maybe   bool          // it may have, in events that are missing
+	reused  int           // others that have got the name, and of which nothing was heard yet
+	changed time.Duration // when its directory was renamed or removed last, 0 for never
+	before  string        // the name that the service had before
+}
+
+// A span is a time in which the disk was full; its end is zero as long as that is so.
+type span struct{ from, to time.Time }
+
 // A listener is a subscriber that keeps all that it hears, by idOf the service.
 type listener struct {
 	stop context.CancelFunc
 	done chan struct{}
 
-	mu     sync.Mutex
-	by     map[string][]told
-	last   map[string]uint64 // the last n of each source
-	acked  map[string]int    // commands of ours, by the reason that goes with each: in which epoch
-	gone   map[string]bool   // sources that svscan called removed, or of which something is missing
-	reused map[string]bool   // names that another service has had
-	filled time.Duration     // when the disk was filled last
-	seq    uint64
-	events int
-	gaps   int    // records
-	missed uint64 // events in them
-	epochs int    // in which the journal was lost
-	err    error
+	mu      sync.Mutex
+	by      map[string][]told
+	sources map[string]*counter
+	acked   map[string]bool // commands of ours, by the reason that goes with each
+	fills   []span
+	ended   time.Duration // when svscan was told to bring everything down last, 0 for never
+	lossy   bool          // ends of the journal were lost
+	seq     uint64
+	events  int
+	gaps    int    // records
+	missed  uint64 // events in them
+	epochs  int    // that ended, because the journal was lost
+	leaps   int    // over a lost end of the journal
+	err     error
+}
+
+func newListener() *listener {
+	return &listener{done: make(chan struct{}), by: map[string][]told{}, acked: map[string]bool{}, sources: map[string]*counter{}}
 }
 
 func listen(socket string) *listener {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &listener{
-		stop: stop, done: make(chan struct{}), by: map[string][]told{},
-		acked: map[string]int{}, last: map[string]uint64{}, gone: map[string]bool{}, reused: map[string]bool{},
-	}
+	l := newListener()
+	l.stop = stop
 	stream := subscribe.New(socket, subscribe.Filter{Begin: subscribe.Kept, NoSnapshot: true})
 	go func() {
 		defer close(l.done)
@@ -80,17 +101,57 @@ func (l *listener) close() {
 	<-l.done
 }
 
-// reuse lets the count of a service begin anew, because there is another of that name.
-func (l *listener) reuse(name string) {
+// from is the counter of a source.
+func (l *listener) from(source string) *counter {
+	c := l.sources[source]
+	if c == nil {
+		c = &counter{}
+		l.sources[source] = c
+	}
+	return c
+}
+
+// removed notes that a service is gone; there may soon be another of its name.
+func (l *listener) removed(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reused[name], l.reused[name+"/"+svdir.Log] = true, true
+	for _, log := range []string{"", "/" + svdir.Log} {
+		c := l.from(name + log)
+		c.changed, c.reused = rig.Now(), c.reused+1
+	}
+}
+
+// renamed notes that a service has another name, and its logger, too.
+func (l *listener) renamed(from, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, log := range []string{"", "/" + svdir.Log} {
+		l.from(from + log).changed = rig.Now()
+		c := l.from(to + log)
+		c.changed, c.before = rig.Now(), from+log
+	}
+}
+
+// isSilent reports that the end of the journal was lost, and that a service has not told anything since.
+func (l *listener) isSilent(name string) bool {
+	c := l.from(name)
+	if c.n == 0 && c.before != "" {
+		return l.isSilent(c.before)
+	}
+	return c.open
 }
 
 func (l *listener) fail(format string, args ...any) {
 	if l.err == nil {
 		l.err = fmt.Errorf(format, args...)
 	}
+}
+
+// hears reports that something was heard.
+func (l *listener) hears() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events > 0
 }
 
 // failure is the first thing that was wrong with what was heard.
@@ -121,25 +182,24 @@ func (l *listener) take(item *subscribe.Item) {
 		l.fail("seq %d after %d: %s", r.Seq, l.seq, item.Line)
 	}
 	l.seq = r.Seq
-	l.events++
-	if r.N > 0 {
-		l.takeN(r, item.Line)
+	if r.N > 0 && l.takeN(r, item.Line) {
+		return
 	}
+	l.events++
 	id := idOf(r.Service)
 	l.by[id] = append(l.by[id], told{
-		n: r.N, name: r.Service, event: r.Event, pid: r.PID, exit: r.Exit, word: r.Command, why: r.Why,
+		n: r.N, at: r.Time, name: r.Service, event: r.Event, state: r.State, pid: r.PID, exit: r.Exit, word: r.Command, why: r.Why,
 	})
 	if r.Event == event.Command && isOurs(r.Why) {
-		// A hub that has lost its journal cannot know that supervise repeats an event.
-		if epoch, before := l.acked[r.Why]; before && epoch == l.epochs {
+		if l.acked[r.Why] {
 			l.fail("a command was carried out twice: %s", item.Line)
 		}
-		l.acked[r.Why] = l.epochs
+		l.acked[r.Why] = true
 	}
 	if r.Event == event.Removed {
-		l.gone[r.Service] = true
+		l.from(r.Service).gone = true
 	}
-	if r.Event == event.SuperviseDied && !mayDie(r.Exit) {
+	if r.Event == event.SuperviseDied && !l.mayDie(r) {
 		l.fail("a supervise has ended by itself: %s", item.Line)
 	}
 }
@@ -150,77 +210,166 @@ func isOurs(why string) bool {
 	return err == nil && strings.HasPrefix(why, commandMark)
 }
 
-// mayDie reports that a supervise was killed, or could not begin, or that svscan told it to go before
-// it could hear that, which ends it as well: what becomes of its service is judged by itself.
-func mayDie(e event.Exit) bool {
-	return e.Unknown || e.Signal == "KILL" || e.Signal == "TERM" || e.Signal == "HUP" || e.Signal == "" && e.Code == noRoomStatus
+// mayDie reports that a supervise was killed, or could not begin because the disk was full or its
+// directory had just been taken away. Where it was, svscan cannot see whether the supervise hears
+// already, and the signal to go may end it: what becomes of its service is judged by itself.
+func (l *listener) mayDie(r *event.Record) bool {
+	c := l.from(r.Service)
+	lately := func(at time.Duration) bool { return at != 0 && rig.Now() < at+changedExcuse }
+	wasChanged := lately(c.changed)
+	switch e := r.Exit; {
+	case e.Unknown, e.Signal == "KILL":
+		return true
+	case e.Signal == "TERM", e.Signal == "HUP":
+		return wasChanged || lately(l.ended)
+	default:
+		return e.Signal == "" && e.Code == noRoomStatus && (wasChanged || l.wasFull(r.Time, r.Time))
+	}
 }
 
-// fullExcuse is how long after the disk was filled it may be heard that a supervise had no room to keep its
-// count: the hub may be stopped meanwhile.
-const fullExcuse = time.Minute
+const (
+	// changedExcuse is longer than it takes until svscan and the hub, which may be stopped or dead, have
+	// followed a change of a directory, and told of it.
+	changedExcuse = 30 * time.Second
+	// fullExcuse is how long after the disk was full something may not be on it: supervise tries
+	// every 5 s.
+	fullExcuse = 6 * time.Second
+)
 
-// diskFilled notes that the disk is full from now on.
-func (l *listener) diskFilled() {
+// mayEnd notes that svscan is told to bring everything down.
+func (l *listener) mayEnd() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.filled = rig.Now()
+	l.ended = rig.Now()
+}
+
+// diskFull notes that the disk is full from now on, or is so no more.
+func (l *listener) diskFull(full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if full {
+		l.fills = append(l.fills, span{from: time.Now()})
+	} else if n := len(l.fills); n > 0 {
+		l.fills[n-1].to = time.Now()
+	}
+}
+
+// wasFull reports that the disk was full at some moment between two times, or a little before.
+func (l *listener) wasFull(from, to time.Time) bool {
+	for _, f := range l.fills {
+		if !to.Before(f.from) && (f.to.IsZero() || !from.After(f.to.Add(fullExcuse))) {
+			return true
+		}
+	}
+	return false
 }
 
 // takeN checks that each source's count goes on without a hole and without a record that comes twice.
-func (l *listener) takeN(r *event.Record, line string) {
-	from := source(r)
-	last, known := l.last[from]
-	switch {
-	case !known, r.N == last+1, l.gone[from]:
-	case r.N == 1 && l.reused[from]: // svscan did not live to tell that the one before was removed
-	case r.N == 1 && l.filled != 0 && rig.Now() < l.filled+fullExcuse: // its count was never on the disk
-	case r.N <= last:
-		l.fail("%s: n %d comes after %d: %s", from, r.N, last, line)
-	default:
-		l.fail("%s: n %d comes after %d without a gap: %s", from, r.N, last, line)
+// It reports true for one that may come twice.
+func (l *listener) takeN(r *event.Record, line string) (again bool) {
+	c := l.from(source(r))
+	if c.n == 0 && c.before != "" && r.N > 1 { // it goes on with the count that it had under another name
+		if b := l.from(c.before); b.open {
+			*c, b.open = counter{n: b.n, at: b.at, first: b.first, open: true, reused: c.reused, changed: c.changed}, false
+		}
 	}
-	l.last[from] = r.N
-	delete(l.gone, from)
+	switch {
+	case c.open && r.N <= c.n && !r.Time.After(c.at):
+		return true // a hub without the end of its journal cannot know it
+	case r.N == c.n+1:
+	case c.open && r.N > c.n:
+		l.miss(r, r.N-c.n-1)
+	case c.open: // another has the name, and nobody knows what the one before told last
+		l.miss(r, anyNumber)
+	case c.n == 0 && c.before == "" && r.N > 1:
+		if !l.lossy {
+			l.fail("%s: the first n is %d: %s", source(r), r.N, line)
+		}
+		l.miss(r, r.N-1)
+	case c.n == 0, c.gone:
+	case r.N == 1 && (c.reused > 0 || c.maybe):
+	case r.N <= c.n && c.maybe && r.Time.After(c.at):
+		l.miss(r, r.N-1)
+	case r.N == 1 && l.wasFull(c.first, c.first): // its count was never on the disk
+	case r.N <= c.n:
+		l.fail("%s: n %d comes after %d: %s", source(r), r.N, c.n, line)
+	default:
+		l.fail("%s: n %d comes after %d without a gap: %s", source(r), r.N, c.n, line)
+	}
+	if r.N == 1 && c.n > 0 {
+		c.reused = max(0, c.reused-1)
+	}
+	if r.N == 1 || c.n == 0 {
+		c.first = r.Time
+	}
+	c.n, c.at, c.open, c.gone, c.maybe = r.N, r.Time, false, false, false
+	return false
+}
+
+// miss notes that events of a source are missing.
+func (l *listener) miss(r *event.Record, n uint64) {
+	if r.By != "" {
+		if n > 0 {
+			l.forget() // it may have been that a service was removed
+		}
+		return
+	}
+	if n < anyNumber {
+		l.missed += n
+	}
+	id := idOf(r.Service)
+	l.by[id] = append(l.by[id], told{name: r.Service, event: event.Gap, missed: n})
 }
 
 func (l *listener) takeGap(item *subscribe.Item) {
 	r, g := &item.Record, item.Gap()
 	l.gaps++
-	l.missed += g.Missed
-	if r.Seq != 0 {
-		l.seq = r.Seq
-	}
 	if r.Service != "" || r.By != "" {
-		from := source(r)
-		if last := l.last[from]; g.From != last+1 && g.From != 1 && !l.gone[from] {
-			l.fail("the gap begins at %d after %d: %s", g.From, last, item.Line)
-		}
-		l.last[from] = g.To
-		delete(l.gone, from)
-		if r.By != "" {
-			l.forget() // it may have been that a service was removed
-			return
-		}
-		id := idOf(r.Service)
-		l.by[id] = append(l.by[id], told{event: event.Gap, missed: g.Missed})
+		l.seq = r.Seq
+		l.takeHole(item)
 		return
 	}
-	// Anything may be in it.
-	l.epochs++
-	l.seq = 0
-	l.forget()
-	for id := range l.by {
-		l.by[id] = append(l.by[id], told{event: event.Gap, missed: anyNumber})
+	l.seq = r.Seq
+	switch {
+	case g.From == 0 && g.Missed > 0:
+		l.fail("the hub has dropped lines: %s", item.Line)
+	case g.From == 0:
+		l.epochs++
+	case g.Missed == 0:
+		l.leaps++
+	default:
+		l.missed += g.Missed
+	}
+	l.lossy = true
+	for _, c := range l.sources {
+		c.open = true
 	}
 }
 
-// anyNumber of events may be missing where the journal is.
+// takeHole takes a gap in the count of one source.
+func (l *listener) takeHole(item *subscribe.Item) {
+	r, g := &item.Record, item.Gap()
+	c := l.from(source(r))
+	switch {
+	case c.open && g.To <= c.n:
+		return // we have heard what the hub has forgotten
+	case c.open && g.From <= c.n+1:
+		g.Missed = g.To - c.n
+	case c.n == 0, g.From == c.n+1, c.gone:
+	case g.From == 1 && (c.reused > 0 || c.maybe || l.wasFull(c.first, c.first)):
+	default:
+		l.fail("the gap begins at %d after %d: %s", g.From, c.n, item.Line)
+	}
+	c.n, c.open, c.gone, c.maybe = g.To, false, false, false
+	l.miss(r, g.Missed)
+}
+
+// anyNumber of events may be missing.
 const anyNumber = 1 << 20
 
 // forget lets every source begin its count anew.
 func (l *listener) forget() {
-	for from := range l.last {
-		l.gone[from] = true
+	for _, c := range l.sources {
+		c.maybe = true
 	}
 }

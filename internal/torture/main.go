@@ -14,10 +14,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -64,6 +66,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	printer := cli.NewPrinter("torture", stderr)
 	if err := p.torture(ctx, stdout, printer); err != nil {
+		if _, said := errors.AsType[cli.Status](err); said {
+			return err
+		}
 		for line := range strings.Lines(err.Error()) { // all of it: who reads it is a developer
 			printer.Print("fatal: " + strings.TrimSpace(line))
 		}
@@ -73,9 +78,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (p *plan) torture(ctx context.Context, stdout io.Writer, printer *cli.Printer) error {
-	private, err := enterNamespace(p.seed)
-	if err != nil {
-		printer.Print("info: no disk is filled: " + cli.Cause(err))
+	private := os.Getenv(inNamespace) != ""
+	if private {
+		if err := mountProc(); err != nil {
+			return err
+		}
+	} else if err := enterNamespace(ctx, p.seed); !errors.Is(err, unix.EPERM) {
+		return err
+	} else {
+		printer.Print("info: no namespaces: no disk is filled, and what runs here lives on if this is killed by SIGKILL: " + cli.Cause(err))
 	}
 	bin, err := filepath.Abs(p.bin)
 	if err != nil {
@@ -107,28 +118,31 @@ func (p *plan) torture(ctx context.Context, stdout io.Writer, printer *cli.Print
 	return err
 }
 
-// inNamespace is set, to the seed, in the environment of a torture that has a mount namespace of its
-// own.
+// inNamespace is set in the environment of a torture that has namespaces of its own.
 const inNamespace = "TORTURE_NAMESPACE"
 
-// enterNamespace starts this program anew in a private mount namespace, where it may mount a small
-// disk that nobody else sees and that goes with it. It comes back in the new one, or with the reason
-// why there is none.
-func enterNamespace(seed uint64) (private bool, err error) {
-	if _, there := os.LookupEnv(inNamespace); there {
-		return true, nil
-	}
-	if os.Geteuid() != 0 {
-		return false, unix.EPERM
-	}
-	runtime.LockOSThread() // the namespace is the thread's, until it execs
+// enterNamespace runs this program once more in a mount and a pid namespace of its own: there it may
+// mount a small disk that nobody else sees, and whatever ends it, or us, the kernel ends all that it
+// has started. The error is EPERM where that is not allowed; else it is that of the other.
+func enterNamespace(ctx context.Context, seed uint64) error {
+	runtime.LockOSThread() // the child is to die with the thread that has started it
 	defer runtime.UnlockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return false, err
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append(os.Args[1:], fmt.Sprintf("--seed=%d", seed))...) //nolint:gosec // it is us
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: unix.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it tidies up
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
+		return cli.Status(exit.ExitCode())
 	}
+	return err
+}
+
+// mountProc shows the pids of the namespace.
+func mountProc() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return false, err
+		return err
 	}
-	args := append(os.Args, fmt.Sprintf("--seed=%d", seed))
-	return false, unix.Exec("/proc/self/exe", args, append(os.Environ(), inNamespace+"=1"))
+	return unix.Mount("proc", "/proc", "proc", 0, "")
 }

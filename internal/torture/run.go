@@ -18,10 +18,25 @@ import (
 )
 
 // run is storms, and a calm after each in which everything is judged; and the end, in which svscan
-// is told to bring everything down.
+// is told to bring everything down. It is also told so in every other storm, and started again.
 func (t *torture) run(ctx context.Context) error {
+	for end := rig.Now() + patience; !t.ears.hears(); {
+		if err := rest(ctx); err != nil {
+			return err
+		}
+		if rig.Now() > end {
+			return errors.New("the hub does not begin")
+		}
+	}
 	for end := rig.Now() + t.length; rig.Now() < end; {
-		if err := t.storm(ctx, min(rig.Now()+t.round, end)); err != nil {
+		until := min(rig.Now()+t.round, end)
+		if t.random.IntN(2) == 0 {
+			if err := t.storm(ctx, until-t.round/10); err != nil {
+				return err
+			}
+			t.log.add(t.endScan())
+		}
+		if err := t.storm(ctx, until); err != nil {
 			return err
 		}
 		if err := t.calm(ctx); err != nil {
@@ -43,6 +58,7 @@ func (t *torture) watch() {
 	if err := t.ears.failure(); err != nil {
 		t.fail("%v", err)
 	}
+	t.hearAnswers()
 }
 
 // calm ends what is under way, and waits until nothing is wrong any more.
@@ -64,6 +80,7 @@ func (t *torture) calm(ctx context.Context) error {
 		if rig.Now() >= next {
 			next = rig.Now() + time.Second
 			t.rescan(draw{}) // supervises that were told to exit come back
+			t.askForAWord()
 			if wrong = t.judge(); len(wrong) == 0 {
 				break
 			}
@@ -165,15 +182,17 @@ func (t *torture) left() string {
 
 // summary says what was done.
 func (t *torture) summary() string {
-	runs := 0
+	runs := t.count.runs
 	for _, list := range [][]*service{t.slots, t.removed} {
 		for _, s := range list {
 			runs += len(s.runs)
 		}
 	}
 	c, l := t.count, t.ears
-	return fmt.Sprintf("%d steps: %d kills, %d stops, %d commands (%d without a supervise, %d acknowledged), %d upgrades, %d moves, disk full %d times;\n"+
-		"%d starts of services, %d events, %d gaps with %d events missed, %d losses of the journal, %d left running by removals, %d lines lost with a pipe",
-		c.steps, c.kills, c.stops, c.commands, c.refused, len(l.acked), c.upgrades, c.moves, c.fills,
-		runs, l.events, l.gaps, l.missed, l.epochs, c.orphans, c.lines)
+	return fmt.Sprintf("%d steps: %d kills, %d stops, %d times all brought down, %d commands (%d without a supervise, %d acknowledged),\n"+
+		"%d waits and %d requests (%d done), %d upgrades, %d moves, disk full %d times;\n"+
+		"%d starts of services, %d events, %d gaps with %d events missed, %d ends and %d whole journals lost,\n"+
+		"%d left running by removals, %d lines lost with a pipe",
+		c.steps, c.kills, c.stops, c.ends, c.commands, c.refused, len(l.acked), c.waits, c.requests, c.done, c.upgrades, c.moves, c.fills,
+		runs, l.events, l.gaps, l.missed, l.leaps, l.epochs, c.orphans, c.lines)
 }

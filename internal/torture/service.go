@@ -58,13 +58,16 @@ type service struct {
 	removed bool
 	erased  bool // with its directory
 
-	read int64 // of the record
-	runs []ownRun
+	read   int64 // of the record
+	runs   []ownRun
+	judged int // how many of them were
+	last   int // pid of the one that was alive when they were judged last, or 0
 }
 
 // An ownRun is what a run said of itself.
 type ownRun struct {
 	pid   int
+	told  bool // its start was, before the last calm
 	ended bool // by itself, with code
 	code  int
 	lines int // that it had written to its logger, if it ended by itself
@@ -232,7 +235,7 @@ func (s *service) heard(line string) error {
 	case word == "S" && n >= 3:
 		s.runs = append(s.runs, ownRun{pid: r.pid})
 	case word == "E" && n >= 5 && len(s.runs) > 0 && s.runs[len(s.runs)-1].pid == r.pid:
-		r.ended = true
+		r.ended, r.told = true, s.runs[len(s.runs)-1].told
 		s.runs[len(s.runs)-1] = r
 	case word == "F" && n >= 3:
 	case word == "D":

@@ -39,6 +39,8 @@ type step struct {
 // program is all that may be done, and how often.
 var program = []step{
 	{"command", 100, (*torture).command},
+	{"wait", 6, (*torture).wait},
+	{"request", 12, (*torture).request},
 	{"kill-supervise", 20, (*torture).killSupervise},
 	{"kill-service", 15, (*torture).killService},
 	{"kill-svscan", 1, (*torture).killScan},
@@ -107,10 +109,9 @@ func (t *torture) storm(ctx context.Context, until time.Duration) error {
 // pick returns the service that the step is about.
 func (t *torture) pick(d draw) *service { return t.slots[d.slot%len(t.slots)] }
 
-// commands are the control bytes that are sent. Those that dump core are left out, and those that
-// have to do with the file down: where the disk is full it cannot be made, and is rightly not there.
+// commands are the control bytes that are sent. Those that dump core are left out.
 const (
-	commands       = "uuuudddootttkkhprrrxai12y" + "cccc"
+	commands       = "uuuudddootttkkhprrrxai12y" + "cccc" + "UUUDDQ"
 	commandsReader = "tthc"
 )
 
@@ -199,6 +200,17 @@ func (t *torture) scanner() *process.Handle {
 func (t *torture) killScan(draw) string {
 	t.killed = true
 	return t.kill("svscan", t.scanner())
+}
+
+// endScan has svscan bring everything down. It is started again when it has ended.
+func (t *torture) endScan() string {
+	if t.svscan == 0 {
+		return "no svscan to end"
+	}
+	t.ending = true
+	t.ears.mayEnd()
+	t.count.ends++
+	return said("TERM to svscan", unix.Kill(t.svscan, unix.SIGTERM))
 }
 
 // hub returns the hub.

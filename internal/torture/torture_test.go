@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,12 +13,6 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/subscribe"
 )
-
-func newListener() *listener {
-	return &listener{
-		by: map[string][]told{}, last: map[string]uint64{}, acked: map[string]int{}, gone: map[string]bool{}, reused: map[string]bool{},
-	}
-}
 
 // hear has the listener take lines, and returns what it found to be wrong.
 func hear(t *testing.T, l *listener, lines ...string) string {
@@ -40,6 +35,7 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 	for _, test := range []struct{ lines, wrong string }{
 		{`{"seq":2,"n":5,"service":"web","event":"ready"}`, ""},
 		{`{"seq":2,"n":1,"service":"other","event":"ready"}`, ""},
+		{`{"seq":2,"n":2,"service":"other","event":"ready"}`, "the first n is 4"},
 		{`{"seq":3,"n":5,"service":"web","event":"ready"}`, "seq 3 after 1"},
 		{`{"seq":2,"n":4,"service":"web","event":"up"}`, "comes after 4"},
 		{`{"seq":2,"n":6,"service":"web","event":"ready"}`, "without a gap"},
@@ -48,6 +44,16 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 		{`{"event":"gap","from":2,"to":9,"missed":8}` + "\n" + `{"seq":10,"n":9,"service":"web","event":"ready"}`, ""},
 		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"removed"}` + "\n" + `{"seq":3,"n":1,"service":"web","event":"supervised"}`, ""},
 		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"code":2}}`, "ended by itself"},
+		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"code":111}}`, "ended by itself"},
+		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"signal":"TERM"}}`, "ended by itself"},
+		{`{"seq":2,"n":1,"by":"svscan","service":"moved","event":"supervise-died","exit":{"signal":"TERM"}}`, ""},
+		{`{"seq":2,"n":1,"service":"web","event":"supervised"}`, "comes after 4"},
+		{`{"seq":2,"n":2,"service":"moved","event":"up"}` + "\n" + `{"seq":3,"n":1,"service":"moved","event":"supervised"}`, ""},
+		// The end of the journal is lost, and the hub has told before what it finds again; then, more than one end.
+		{`{"seq":9,"event":"gap","from":2,"to":9}` + "\n" + `{"seq":10,"n":4,"service":"web","event":"up"}` + "\n" + `{"seq":11,"n":7,"service":"web","event":"ready"}`, ""},
+		{`{"seq":9,"event":"gap","from":2,"to":9}` + "\n" + `{"seq":10,"n":7,"service":"web","event":"up"}` + "\n" + `{"seq":11,"n":9,"service":"web","event":"ready"}`, "without a gap"},
+		{`{"seq":9,"event":"gap","from":2,"to":9}` + "\n" + `{"seq":10,"event":"gap","service":"web","from":3,"to":5,"missed":3}` + "\n" + `{"seq":11,"n":6,"service":"web","event":"ready"}`, ""},
+		{`{"seq":2,"event":"gap","missed":1,"reason":"dropped lines"}`, "has dropped lines"},
 		{`{"seq":2,"n":1,"by":"svscan","service":"web","event":"supervise-died","exit":{"signal":"KILL"}}`, ""},
 		{
 			`{"seq":2,"n":5,"service":"web","event":"command","command":"up","why":"c1"}` + "\n" +
@@ -55,6 +61,8 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 		},
 	} {
 		l := newListener()
+		l.removed("moved")
+		l.lossy = !strings.Contains(test.wrong, "the first n")
 		got := hear(t, l, append([]string{first}, strings.Split(test.lines, "\n")...)...)
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%s\nis wrong by %q, not %q", test.lines, got, test.wrong)
@@ -78,10 +86,22 @@ func TestJudgeTold(t *testing.T) {
 		{[]told{start(7), {event: event.Gap, missed: 1}, start(8), death(8, 0)}, ""},
 		{[]told{start(7), death(7, 3), death(7, 3), start(8), death(8, 0)}, "7 has died 2 times"},
 		{[]told{start(7), death(7, 4), start(8), death(8, 0)}, "7 ended with code 3"},
+		{[]told{start(7), death(7, 3), start(8), death(8, 0), start(9), death(9, 0)}, ""}, // it did not live to say so
 	} {
-		s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: runs}
+		s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: slices.Clone(runs)}
 		got := ""
-		judgeTold([]*service{s}, test.events, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		bad := func(format string, args ...any) { got += fmt.Sprintf(format, args...) }
+		next := judgeTold([]*service{s}, test.events, newSection(0), 0, bad)
+		if got == "" {
+			// In the next section nothing is left of it but what the services have not said yet.
+			s.judged = len(runs)
+			s.runs = append(s.runs, ownRun{pid: 9})
+			judgeTold([]*service{s}, test.events, next, 0, bad)
+			if want := len(test.events) > 4; want != (got == "") {
+				t.Errorf("%v\nin the next section: %q", test.events, got)
+			}
+			got = ""
+		}
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%v\nis wrong by %q, not %q", test.events, got, test.wrong)
 		}

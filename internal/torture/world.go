@@ -38,23 +38,26 @@ type torture struct {
 	victim  string
 	output  *os.File // what the suite says
 
-	slots   []*service // those that are there now, loggers included
-	removed []*service
-	made    int           // names and directories, so that none comes twice
-	svscan  int           // its pid, 0 while there is none
-	killed  bool          // by us
-	full    time.Duration // until when the disk is full
-	later   []due
-	log     steps
-	count   counts
-	ears    *listener
-	err     error   // what went wrong while it ran
-	base    figures // of the first calm
+	slots    []*service // those that are there now, loggers included
+	removed  []*service
+	made     int           // names and directories, so that none comes twice
+	svscan   int           // its pid, 0 while there is none
+	killed   bool          // by us
+	ending   bool          // it was told to
+	full     time.Duration // until when the disk is full
+	later    []due
+	log      steps
+	count    counts
+	ears     *listener
+	asked    *asked
+	sections map[string]*section // what is still to be judged, by idOf the services
+	err      error               // what went wrong while it ran
+	base     figures             // of the first calm
 }
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines int
+	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines, runs, waits, requests, done, ends int
 }
 
 // A due is something that is to be done at a time.
@@ -116,6 +119,7 @@ func (t *torture) populate() error {
 		return err
 	}
 	t.ears = listen(filepath.Join(t.scan, svdir.ScanOwn, svdir.EventsSocket))
+	t.asked = newAsked(filepath.Join(t.scan, svdir.ScanOwn, svdir.ControlSocket))
 	return nil
 }
 
@@ -129,7 +133,7 @@ func (t *torture) startScan() error {
 	if err != nil {
 		return fmt.Errorf("unable to start svscan (make): %w", err)
 	}
-	t.svscan, t.killed = pid, false
+	t.svscan, t.killed, t.ending = pid, false, false
 	return nil
 }
 
@@ -150,7 +154,8 @@ func (t *torture) reap() {
 		// A signal before it has its handlers is ours, too.
 		early := status.Signaled() && (status.Signal() == syscall.SIGHUP || status.Signal() == syscall.SIGUSR2)
 		noRoom := status.Exited() && status.ExitStatus() == noRoomStatus && rig.Now() < t.full+time.Second
-		if !t.killed && !early && !noRoom {
+		done := t.ending && (status.Exited() && status.ExitStatus() == 0 || status.Signaled() && status.Signal() == syscall.SIGTERM)
+		if !t.killed && !early && !noRoom && !done {
 			t.fail("svscan ended by itself: status %#x", int(status))
 		}
 		t.svscan = 0
@@ -208,6 +213,7 @@ const pause = 20 * time.Millisecond
 func (t *torture) end(keep bool) error {
 	if t.ears != nil {
 		t.ears.close()
+		t.asked.close()
 	}
 	err := killAll()
 	if t.output != nil {

@@ -1,0 +1,104 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"vigil/internal/event"
+)
+
+// hasLeft reports that the supervise of a removed service has told of its own end after the start of
+// the run pid. One that died after the removal had no successor, and the next that has the name is
+// another's.
+func hasLeft(s *service, pid int, events []told) bool {
+	started := false
+	for _, e := range events {
+		switch {
+		case e.event == event.Starting && e.pid == pid:
+			started = true
+		case !started || !slices.Contains(s.names, e.name):
+		case e.event == event.Unsupervised:
+			return true
+		case e.event == event.Supervised && e.n == 1:
+			return false
+		}
+	}
+	return false
+}
+
+// A section is what was told since the last calm of the runs of one id, and what the one before it
+// has left: starts and deaths, by pid, of which the services themselves have not yet said anything.
+type section struct {
+	from           int // in the events of the id
+	starts, deaths map[int]int
+}
+
+func newSection(from int) *section { return &section{from, map[int]int{}, map[int]int{}} }
+
+// take reports that there is one of pid, in the old section or in this one, and takes it away.
+func take(pid int, old, fresh map[int]int) bool {
+	for _, m := range []map[int]int{old, fresh} {
+		if m[pid] > 0 {
+			m[pid]--
+			return true
+		}
+	}
+	return false
+}
+
+// judgeTold compares what the services say of their runs with what was told of them: each start and
+// each death once, but for as many as are missing by a gap. It returns the section that follows.
+func judgeTold(list []*service, events []told, old *section, missed int, bad complaint) *section {
+	next := newSection(len(events))
+	starts, deaths := maps.Clone(old.starts), maps.Clone(old.deaths)
+	exits := map[int][]event.Exit{}
+	for _, e := range events[old.from:] {
+		switch e.event {
+		case event.Starting:
+			next.starts[e.pid]++
+		case event.Exited:
+			next.deaths[e.pid]++
+			exits[e.pid] = append(exits[e.pid], e.exit)
+		case event.Gap:
+			missed += int(min(e.missed, anyNumber))
+		}
+	}
+	lost := 0
+	var what []string
+	miss := func(n int, format string, args ...any) {
+		lost += n
+		what = append(what, fmt.Sprintf(format, args...))
+	}
+	for pid, n := range next.starts {
+		if d := next.deaths[pid]; d > n {
+			miss(d-n, "%d has died %d times and started %d times by the events", pid, d, n)
+		}
+	}
+	for _, s := range list {
+		s.last = s.alive()
+		for i := s.judged; i < len(s.runs); i++ {
+			r := s.runs[i]
+			if !r.told && !take(r.pid, starts, next.starts) {
+				miss(1, "no event of the start of %d", r.pid)
+			}
+			last := i == len(s.runs)-1
+			if last && (r.pid == s.last || s.removed && !hasLeft(s, r.pid, events)) {
+				continue
+			}
+			if !take(r.pid, deaths, next.deaths) {
+				miss(1, "no event of the death of %d", r.pid)
+			}
+			if e := exits[r.pid]; r.ended && len(e) == 1 && !e[0].Unknown && e[0].Signal != "KILL" && (e[0].Signal != "" || e[0].Code != r.code) {
+				bad("%d ended with code %d, and was told as %+v", r.pid, r.code, e[0])
+			}
+		}
+	}
+	if lost > missed {
+		bad("%d events are missing, and gaps tell of %d:\n  %s", lost, missed, strings.Join(what, "\n  "))
+	}
+	return next
+}
