@@ -14,6 +14,7 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/settings"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -45,7 +46,7 @@ type checker struct {
 
 // sayLine says what is wrong with the line of a one-line file that counts.
 func (c *checker) sayLine(path, reason string) {
-	content, err := os.ReadFile(path)
+	content, err := status.ReadFile(unix.AT_FDCWD, path, settings.MaxFile) // it may be a FIFO
 	if n := settings.LineNumber(content); err == nil && n > 0 {
 		path += ":" + strconv.Itoa(n)
 	}

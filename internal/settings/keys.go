@@ -48,7 +48,7 @@ func Check(service, key, line string) error {
 	if line = strings.TrimSpace(line); !isText(line) {
 		return ErrText
 	}
-	if len(line) >= maxFile {
+	if len(line) >= MaxFile {
 		return ErrLong
 	}
 	if strings.HasPrefix(line, "#") {

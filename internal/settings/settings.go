@@ -215,8 +215,8 @@ var (
 	ErrNotExecutable = errors.New("not executable")
 )
 
-// maxFile bounds a one-line file with its comments, in bytes.
-const maxFile = 4096
+// MaxFile bounds a one-line file with its comments, in bytes.
+const MaxFile = 4096
 
 // ReadLine returns the line of a one-line file of the open directory dir: the first that is
 // neither empty nor starts with #, without space around it.
@@ -228,7 +228,7 @@ func ReadLine(dir int, name string) (string, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "", ErrNotRegular
 	}
-	b, err := status.ReadFile(dir, name, maxFile+1)
+	b, err := status.ReadFile(dir, name, MaxFile+1)
 	if err != nil {
 		return "", err
 	}
@@ -237,7 +237,7 @@ func ReadLine(dir int, name string) (string, error) {
 
 // LineOf returns the line of a one-line file's content.
 func LineOf(b []byte) (string, error) {
-	if len(b) > maxFile {
+	if len(b) > MaxFile {
 		return "", ErrLong
 	}
 	for line := range strings.Lines(string(b)) {
