@@ -266,7 +266,7 @@ func TestSignals(t *testing.T) {
 	_ = w.Close() // nothing was written
 	out, err := exec.Command("sed", "-n", "s/^Sig\\(Blk\\|Ign\\):\t//p", "/proc/self/status").Output()
 	ours := SignalSet(1<<syscall.SIGUSR1 | 1<<syscall.SIGUSR2 | 1<<syscall.SIGPIPE)
-	for _, mask := range strings.FieldsSeq(string(out)) {
+	for mask := range strings.FieldsSeq(string(out)) {
 		set, errParse := strconv.ParseUint(mask, 16, 64) // bit 0 is signal 1
 		if errParse != nil || SignalSet(set<<1)&ours != 0 {
 			t.Errorf("a child has %q, %v", out, err)
