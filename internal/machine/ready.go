@@ -70,7 +70,7 @@ func (t *step) notified(n Notified) {
 	t.Released = true // what is not its program cannot have told
 	switch {
 	case n.Reloading:
-		t.unready(whyReload)
+		t.unready(WhyReload)
 	case n.Stopping:
 		t.unready(whyStopping)
 	}
@@ -87,7 +87,7 @@ func (t *step) notified(n Notified) {
 
 // Reasons why a run that was ready is not.
 const (
-	whyReload   = "reload"
+	WhyReload   = "reload"
 	whyStopping = "stopping"
 )
 

@@ -40,7 +40,8 @@ func (s *service) readNeeds() {
 	s.watchNeeds()
 	s.needs.unmet, s.needs.lost = "", ""
 	for _, n := range s.settings.Needs {
-		ready, err := s.isReady(n.Name)
+		r, err := s.readSibling(n.Name)
+		ready, err := s.isReady(n.Name, r, err)
 		s.check(svdir.Needs+"/"+n.Name, err)
 		if ready {
 			continue
@@ -48,7 +49,8 @@ func (s *service) readNeeds() {
 		if s.needs.unmet == "" {
 			s.needs.unmet = n.Name
 		}
-		if s.needs.lost == "" && n.Bind {
+		isReloading := r.State == event.PhaseUp && r.Why == machine.WhyReload // that is no reason to stop
+		if s.needs.lost == "" && n.Bind && !isReloading {
 			s.needs.lost = n.Name
 		}
 	}
@@ -93,9 +95,9 @@ func (s *service) sibling(name string) string {
 	return filepath.Join(scan, name)
 }
 
-// isReady reports that a service is ready. The error is one to tell: nobody can wait for that.
-func (s *service) isReady(name string) (bool, error) {
-	r, err := s.readSibling(name)
+// isReady reports that a service is ready, by its record or why that cannot be read. The error is one to
+// tell: nobody can wait for that.
+func (s *service) isReady(name string, r event.Record, err error) (bool, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if unix.Access(s.sibling(name), unix.F_OK) != nil {
