@@ -160,8 +160,10 @@ func (t *step) jitter() time.Duration {
 	return time.Duration(float64(t.set.MaxAge.Jitter) * part)
 }
 
-// restartFor restarts run for a reason of our own.
+// restartFor restarts run for a reason of our own; the first of several counts.
 func (t *step) restartFor(why string) {
-	t.Why = why
-	t.stop(control.Restart)
+	if t.Phase == event.PhaseUp {
+		t.Why = why
+		t.stop(control.Restart)
+	}
 }

@@ -48,13 +48,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := process.WaitAtGate(); err != nil {
 		return &cli.Failure{Doing: "supervise " + c.Dir, Err: err}
 	}
-	signals, err := process.Listen()
-	if err == nil {
-		err = errors.Join(signals.Catch(toldSignals...), signals.Catch(
-			syscall.SIGCHLD,
-			syscall.SIGPIPE, // dropped; ignored ones would be inherited
-		))
-	}
+	signals, err := catchSignals()
 	if err != nil {
 		return &cli.Failure{Doing: "catch signals", Err: err}
 	}
@@ -107,6 +101,17 @@ func (s *service) reap() {
 
 // toldSignals tell supervise something.
 var toldSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT}
+
+func catchSignals() (*process.Signals, error) {
+	signals, err := process.Listen()
+	if err != nil {
+		return nil, err
+	}
+	return signals, errors.Join(signals.Catch(toldSignals...), signals.Catch(
+		syscall.SIGCHLD,
+		syscall.SIGPIPE, // dropped; ignored ones would be inherited
+	))
+}
 
 // watchSignals says each time that signals have come.
 func (s *service) watchSignals() {
