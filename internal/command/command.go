@@ -110,6 +110,9 @@ func Do(ctx context.Context, dir string, r Request) error {
 	if len(r.Commands) == 0 && w.hasFailed() {
 		return &Error{StepWait, ErrFailed} // it was told before there was anybody to hear it
 	}
+	if len(r.Commands) == 0 && w.hasDone() {
+		return nil
+	}
 	if err := w.wait(ctx, pipe); err != nil {
 		return &Error{StepWait, err}
 	}

@@ -94,12 +94,26 @@ func (w *waiter) hasFailed() bool {
 	if w.p.met() || w.p.wait == WaitDown || w.p.wait == WaitReallyDown {
 		return false
 	}
+	return w.state().State == event.PhaseFailed
+}
+
+// hasDone reports that the service counts as ready because it has done its work, and is down.
+func (w *waiter) hasDone() bool {
+	if w.p.wait != WaitReady && w.p.wait != WaitRestartedReady {
+		return false
+	}
+	r := w.state()
+	return r.State == event.PhaseDown && r.Ready
+}
+
+// state reads the record that supervise keeps. It is empty if that is another suite's, or not for us to see.
+func (w *waiter) state() event.Record {
 	b, err := status.ReadFile(w.fd, svdir.Supervise+"/"+svdir.StateFile, svdir.MaxState)
 	if err != nil {
-		return false // another suite's, or not for us to see
+		return event.Record{}
 	}
-	r, err := event.Decode(b)
-	return err == nil && r.State == event.PhaseFailed
+	r, _ := event.Decode(b) // what cannot be read is empty
+	return r
 }
 
 // close ends the subscription. A FIFO that stays behind is removed by supervise's next event.
@@ -186,7 +200,7 @@ func (w *waiter) hear(c byte) (done bool, err error) {
 	} else {
 		err = w.p.hear(c)
 	}
-	return err == nil && w.p.met(), err
+	return err == nil && (w.p.met() || c == 'D' && w.hasDone()), err
 }
 
 // poll reads the status file from time to time: daemontools and runit tell nobody of a change.
