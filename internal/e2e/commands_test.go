@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a script waits for what must come: much longer than it ever takes.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // commands are what scripts have beside testscript's own.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -364,12 +364,20 @@ func (s *script) logErrors(t testing.TB) {
 		}
 		return true
 	})
-	logs, _ := filepath.Glob(filepath.Join(s.work, "*.err")) // the pattern is right
-	for _, log := range logs {
-		content, err := os.ReadFile(log)
-		t.Logf("%s, %v:\n%s", filepath.Base(log), err, content)
+	states, _ := filepath.Glob(filepath.Join(s.work, "sv/*/supervise/state"))
+	hubs, _ := filepath.Glob(filepath.Join(s.work, "sv/.svscan/*/supervise/state"))
+	logs, _ := filepath.Glob(filepath.Join(s.work, "*.err")) // the patterns are right
+	for _, path := range slices.Concat(states, hubs, logs) {
+		content, err := os.ReadFile(path)
+		t.Logf("%s, %v:\n%s", path, err, condense(content))
 	}
 }
+
+// runtimeLines are those of a Go program's dump that say nothing of the program: frames of the runtime, where
+// each frame is, and registers.
+var runtimeLines = regexp.MustCompile(`(?m)^(\t|runtime[./]|created by runtime|r\w{1,5} {1,}0x|[cdefgs]s {2,}0x).*\n|^\n`)
+
+func condense(dump []byte) []byte { return runtimeLines.ReplaceAll(dump, nil) }
 
 // stopServices tells every supervise of the script to exit and to kill its service, and reports
 // whether everything is gone.
