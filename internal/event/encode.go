@@ -35,6 +35,7 @@ var columns = []column{
 	{"deaths", func(r *Record) any { return &r.Deaths }},
 	{"command", func(r *Record) any { return &r.Command }},
 	{"signal", func(r *Record) any { return &r.Signal }},
+	{"was", func(r *Record) any { return &r.Was }},
 	{"supervise", func(r *Record) any { return &r.Supervise }},
 	{"dir", func(r *Record) any { return &r.Dir }},
 	{"boot", func(r *Record) any { return &r.Boot }},

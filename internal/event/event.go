@@ -54,6 +54,9 @@ const (
 	Answer Kind = "answer"
 )
 
+// RenamedTo begins the reason of a Removed that says only that the service has another name, which follows.
+const RenamedTo = "renamed to "
+
 // A Phase is the state of a service in one word.
 type Phase string
 
@@ -105,6 +108,7 @@ type Record struct {
 
 	Command string // the word of a command
 	Signal  string // what was sent
+	Was     string // the name before, in the first event under another
 	File    string // of a config or scan-error event
 	Reason  string // what is wrong, for people
 	Status  string // what run says of itself

@@ -289,8 +289,8 @@ func (s *scanner) rename(v *service, to string) {
 	}
 	s.wake(to)
 	s.rosterDue = s.clock() // or the next svscan tells it again
-	s.tell(event.Record{Service: from, Event: event.Removed, Reason: "renamed to " + to})
-	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})
+	s.tell(event.Record{Service: from, Event: event.Removed, Reason: event.RenamedTo + to})
+	s.tell(event.Record{Service: to, Event: event.Added, Was: from, Reason: "renamed from " + from})
 }
 
 func (s *scanner) addWatch(v *service) {

@@ -63,6 +63,7 @@ type service struct {
 	messages      *messages
 	events        *eventPipe
 	settings      settings.Settings
+	was           string            // the name before, until an event has said it
 	problems      map[string]string // file → what was last said of it
 	files         map[string][]byte // file of supervise/ → content that is in place
 	drafts        map[string]draft  // file of supervise/ → what could not be put in place

@@ -147,8 +147,10 @@ func (s *service) followRename() {
 	if dir == s.Dir || err != nil {
 		return
 	}
+	old := s.state.Name
 	s.Dir, s.path = dir, path
 	s.setName()
+	s.wasNamed(old)
 	s.env = s.baseEnv()
 }
 
