@@ -322,6 +322,7 @@ func (s *scanner) done() bool {
 	}
 	if s.hub != nil {
 		s.leave(s.hub)
+		s.progress(s.hub) // it may be down already
 	}
 	return s.hub == nil
 }
