@@ -246,8 +246,9 @@ func (in *intake) count(r *event.Record) {
 // countScan notes what svscan says of the counts of others.
 func (in *intake) countScan(r *event.Record) {
 	c, known := in.counts[r.Service]
-	_, isBefore := in.counts[r.Was]
+	before, isBefore := in.counts[r.Was]
 	switch {
+	case r.Event == event.Added && r.Was != "" && before.Removed: // its supervise has told it already
 	case r.Event == event.Added && r.Was != "" && isBefore:
 		in.part(r.Service)
 		c.Was = r.Was

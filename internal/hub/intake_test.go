@@ -106,6 +106,10 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + renamed("a", "b", 1, 2) + by(at("a", "added", 3, 2)) + at("a", "supervised", 1, 3) + at("b", "adopted", 12, 4) + at("a", "up", 2, 5),
 			[]string{"1 a up", "2 a removed", "3 b added", "4 a added", "5 a supervised", "6 b gap 10-11=2", "7 b adopted", "8 a up"},
 		},
+		"renamed, as its supervise has told before": {
+			at("a", "up", 9, 1) + was(at("b", "command", 10, 2), "a") + renamed("a", "b", 1, 2) + at("b", "up", 11, 3),
+			[]string{"1 a up", "2 b command", "3 a removed", "4 b added", "5 b up"},
+		},
 		"renamed in turn": {
 			at("a", "up", 9, 1) + at("b", "up", 5, 1) + was(at("c", "adopted", 10, 2), "a") + was(at("a", "adopted", 7, 3), "b") + at("c", "up", 11, 4),
 			[]string{"1 a up", "2 b up", "3 c adopted", "4 a gap 6-6=1", "5 a adopted", "6 c up"},

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,9 +27,11 @@ type character struct {
 	finish  bool
 	logger  bool
 	restful bool // it does not end unless somebody makes it
+	hooks   bool
+	bound   bool // to the service before it
 }
 
-// characters are the ten; the services have them in turn.
+// characters are all; the services have them in turn.
 var characters = []character{
 	{kind: "steady", restful: true},
 	{kind: "crash"},
@@ -40,6 +43,11 @@ var characters = []character{
 	{kind: "short", finish: true},
 	{kind: "once", files: map[string]string{svdir.DownFile: ""}},
 	{kind: "short", bare: true},
+	{kind: "flapper", files: map[string]string{settings.FlapFile: "4 5s 500ms", settings.BackoffFile: "50ms 100ms"}},
+	{kind: "ready", restful: true, files: map[string]string{settings.NotificationFD: "3"}},
+	{kind: "bound", restful: true, bound: true},
+	{kind: "oneshot", files: map[string]string{settings.RestartFile: "never"}},
+	{kind: "steady", restful: true, hooks: true},
 }
 
 // reader is the character of loggers.
@@ -55,8 +63,13 @@ type service struct {
 	record  string   // what it says of itself
 	log     *service // its logger
 	of      *service // whose logger it is
+	needs   string   // the name of the service that it is bound to
+	model   *model   // whose instance it is
 	removed bool
 	erased  bool // with its directory
+
+	shaken       bool // its supervise was killed, since the last calm
+	lost, losing int  // lines of it, until the last calm and by now
 
 	read   int64 // of the record
 	runs   []ownRun
@@ -104,6 +117,9 @@ func (t *torture) add(slot int, name string) (err error) {
 		}
 	}()
 	s := &service{character: c, slot: slot, name: name, record: filepath.Join(t.records(), fmt.Sprintf("%s-%d", slotID(slot), t.made))}
+	if c.bound {
+		s.needs = t.nameOf(slot - 1)
+	}
 	if err := t.fillDir(dir, s); err != nil {
 		return err
 	}
@@ -125,6 +141,16 @@ func (t *torture) add(slot int, name string) (err error) {
 	return nil
 }
 
+// nameOf is the name that the service of a slot has now, or had first.
+func (t *torture) nameOf(slot int) string {
+	for _, s := range t.slots {
+		if s.slot == slot && s.of == nil {
+			return s.name
+		}
+	}
+	return slotID(slot)
+}
+
 func (t *torture) fillDir(dir string, s *service) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -137,13 +163,26 @@ func (t *torture) fillDir(dir string, s *service) error {
 	if s.finish {
 		programs[svdir.Finish] = t.program("finish", s.record)
 	}
-	for name, content := range programs {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil { //nolint:gosec // a program
-			return err
+	if s.hooks {
+		for _, hook := range []string{svdir.PreStart, svdir.PostReady, svdir.PreStop, svdir.PostStop} {
+			programs[hook] = t.program("hook", s.record)
 		}
 	}
-	for name, content := range s.files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
+	files := maps.Clone(s.files)
+	if s.needs != "" {
+		files = map[string]string{filepath.Join(svdir.Needs, s.needs): "bind"}
+	}
+	return errors.Join(writeAll(dir, programs, 0o700), writeAll(dir, files, 0o600))
+}
+
+// writeAll writes files of a directory, by their names.
+func writeAll(dir string, files map[string]string, mode os.FileMode) error {
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content+"\n"), mode); err != nil {
 			return err
 		}
 	}
