@@ -74,8 +74,10 @@ func (t *torture) settle(next map[string]*section) {
 	t.removed, t.shaken = nil, false
 	for _, s := range t.slots {
 		s.lost, s.shaken = s.losing, false
-		s.judged = len(s.runs)
-		if s.judged > 0 && s.runs[s.judged-1].pid == s.last {
+		if s.judged = s.rest; s.rest < len(s.runs) {
+			s.runs[s.rest].told = s.restTold
+		}
+		if s.judged > 0 && s.rest == len(s.runs) && s.runs[s.judged-1].pid == s.last {
 			s.judged--
 			s.runs[s.judged].told = true
 		}
@@ -172,6 +174,7 @@ func (t *torture) judgeState(s *service, bad complaint) {
 	switch {
 	case t.ears.isSilent(s.name):
 		bad("was not heard of since the end of the journal was lost")
+	case s.isCycling():
 	case r.Program == machine.Run.String() && alive == 0 && isStopped(r.PID): // before it could say that it lives
 	case r.Program == machine.Run.String() && r.PID != alive:
 		bad("runs as %d, and alive is %d", r.PID, alive)

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/process"
+	"vigil/internal/rig"
 	"vigil/internal/settings"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
@@ -71,17 +73,21 @@ type service struct {
 	shaken       bool // its supervise was killed, since the last calm
 	lost, losing int  // lines of it, until the last calm and by now
 
-	read   int64 // of the record
-	runs   []ownRun
-	judged int // how many of them were
-	last   int // pid of the one that was alive when they were judged last, or 0
+	read     int64 // of the record
+	runs     []ownRun
+	judged   int  // how many of them were
+	rest     int  // the first of them that was too fresh when they were judged last
+	restTold bool // its start was judged
+	last     int  // pid of the one that was alive when they were judged last, or 0
 }
 
 // An ownRun is what a run said of itself.
 type ownRun struct {
 	pid   int
-	told  bool // its start was, before the last calm
-	ended bool // by itself, with code
+	at    time.Duration // of its start
+	end   time.Duration // of its own word that it ends
+	told  bool          // its start was, before the last calm
+	ended bool          // by itself, with code
 	code  int
 	lines int // that it had written to its logger, if it ended by itself
 }
@@ -265,6 +271,19 @@ func (s *service) catchUp() error {
 	return nil
 }
 
+// freshTime is how long after a word of a service it need not have been told yet: what starts again and
+// again would never be well, all at once, on a machine that is slow.
+const freshTime = 2 * time.Second
+
+// isFresh reports that a run has started or ended a moment ago; it was dead when the next one started.
+func (s *service) isFresh(i int) bool {
+	since := rig.Now() - freshTime
+	return s.runs[i].at > since || s.runs[i].end > since || i+1 < len(s.runs) && s.runs[i+1].at > since
+}
+
+// isCycling reports that a service that ends by itself has just done so, or been started.
+func (s *service) isCycling() bool { return !s.restful && len(s.runs) > 0 && s.isFresh(len(s.runs)-1) }
+
 func (s *service) heard(line string) error {
 	var word string
 	var r ownRun
@@ -272,10 +291,10 @@ func (s *service) heard(line string) error {
 	n, _ := fmt.Sscan(line, &word, &r.pid, &at, &r.code, &r.lines) // short ones end at end of file
 	switch {
 	case word == "S" && n >= 3:
-		s.runs = append(s.runs, ownRun{pid: r.pid})
+		s.runs = append(s.runs, ownRun{pid: r.pid, at: time.Duration(at)})
 	case word == "E" && n >= 5 && len(s.runs) > 0 && s.runs[len(s.runs)-1].pid == r.pid:
-		r.ended, r.told = true, s.runs[len(s.runs)-1].told
-		s.runs[len(s.runs)-1] = r
+		last := &s.runs[len(s.runs)-1]
+		last.ended, last.end, last.code, last.lines = true, time.Duration(at), r.code, r.lines
 	case word == "F" && n >= 3:
 	case word == "D":
 		return fmt.Errorf("two copies are alive at once: %d, and %d was started", at, r.pid)
