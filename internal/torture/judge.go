@@ -118,7 +118,8 @@ func (t *torture) judgeStrays() error {
 	for _, p := range rig.Named(all, svdir.Supervise) {
 		switch args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)); { // it may have gone
 		case known[p.PID]:
-		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)) && !hasSupervise(p.PID):
+		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)) && hasSupervise(p.PID): // paused before it ran
+		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)):
 			// A removed service's that was paused before it ran: continued, it ends.
 			t.count.orphans++
 			t.log.add(fmt.Sprintf("%d was stopped before it ran, and has no supervise: continued", p.PID))
