@@ -264,6 +264,9 @@ func (s *service) greet() {
 // begin finds out what the supervise before left, and starts the machine.
 func (s *service) begin() error {
 	prior, err := readState(s.own, s.inode)
+	if errors.Is(err, unix.ENOENT) && s.handed.Dir == s.inode {
+		prior, err = s.handed, nil
+	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}

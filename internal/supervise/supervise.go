@@ -75,6 +75,7 @@ type service struct {
 	notifyAddress string // of the notify socket, without the @
 	state         machine.State
 	last          event.Record   // the last event
+	handed        event.Record   // the record that the supervise before an upgrade has handed on
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
 	decoder       control.Decoder
