@@ -298,6 +298,8 @@ func describe(a Action) string {
 		return "notify " + a.Bytes
 	case Tally:
 		return "tally"
+	case Follow:
+		return fmt.Sprint("follow ", a.PID)
 	case SetDown:
 		return fmt.Sprint("down file ", a.Down)
 	case Warn:
