@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -35,6 +36,8 @@ func (s *service) act(a machine.Action) {
 		s.release(a)
 	case machine.Signal:
 		s.signal(a)
+	case machine.Follow:
+		s.follow(a)
 	case machine.Tally:
 		s.tally(a.Exit)
 	case machine.SetDown:
@@ -52,7 +55,7 @@ func (s *service) act(a machine.Action) {
 		s.followRename()
 		s.upgrading = true
 	case machine.Look:
-		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0)})
+		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0), Heir: s.heirOf(0)})
 	case machine.Exit:
 		s.done = true
 	}
@@ -91,6 +94,9 @@ func (s *service) problem(file string, err error) {
 
 // spawn starts the stage of a program, and answers with Staged or NotRun.
 func (s *service) spawn(a machine.Spawn) {
+	if a.Role == machine.Run {
+		s.beginForks()
+	}
 	stage, err := s.stage(a)
 	if err != nil {
 		s.queue = append(s.queue, s.notRun(a.Role, a.Program, err))
@@ -99,6 +105,9 @@ func (s *service) spawn(a machine.Spawn) {
 	started, err := process.StartTime(stage.PID)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.problem("/proc", err) // without it nothing can be adopted later
+	}
+	if a.Role == machine.Run && s.forked != nil {
+		s.forked.groups, s.forked.since = []int{stage.PID}, started
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
@@ -329,6 +338,8 @@ func (s *service) signal(a machine.Signal) {
 	switch {
 	case a.Scope == settings.Tree:
 		err = s.signalTree(a.PID, sig)
+	case a.Scope == settings.Group && s.state.Fork != machine.NoFork && a.PID == s.state.PID:
+		err = s.signalGroup(sig)
 	case s.adopted != nil && a.PID == s.adopted.PID():
 		send := s.adopted.Signal
 		if a.Scope == settings.Group {
@@ -350,6 +361,13 @@ func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
 	if s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid) {
 		tree = append(tree, process.Descendants(pid)...)
 		err = s.adopted.SignalGroup(sig)
+	}
+	if s.state.Fork != machine.NoFork && s.forked != nil {
+		for _, p := range s.family() {
+			if !slices.Contains(tree, p.PID) {
+				tree = append(tree, p.PID)
+			}
+		}
 	}
 	for _, pid := range tree {
 		if pid != s.state.ScriptPID {

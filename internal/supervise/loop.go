@@ -182,7 +182,9 @@ func (s *service) noted(n note) {
 		s.started(n.pid, n.err)
 	case noteAdopted:
 		s.drainControl()
-		s.ended(n.pid, n.exit)
+		if s.adopted != nil && s.adopted.PID() == n.pid { // else it was told already, or is not followed any more
+			s.ended(n.pid, n.exit)
+		}
 	case noteRoom:
 		if err := s.events.flush(); err != nil {
 			s.problem("events", err)
@@ -329,7 +331,8 @@ func (s *service) ended(pid int, exit event.Exit) {
 		_ = s.adopted.Close() // its pid may be another's from now on
 		s.adopted = nil
 	}
-	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid)})
+	s.noteHelpers(pid)
+	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: s.heirOf(pid)})
 }
 
 // leftover returns what lives of run's helpers after the death of the process pid: supervise has

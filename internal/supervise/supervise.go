@@ -76,6 +76,7 @@ type service struct {
 	last          event.Record   // the last event
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
+	forked        *forked // nil if run stays in the foreground
 	decoder       control.Decoder
 	inbox         chan note
 	queue         []machine.What   // answers to actions, before anything else
