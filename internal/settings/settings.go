@@ -8,6 +8,7 @@ package settings
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -169,7 +170,7 @@ var ErrFile = errors.New("no such setting")
 
 // Set is the effect of a one-line file with this line.
 func (s *Settings) Set(name, line string) error {
-	for _, f := range append(files[:len(files):len(files)], forksFile) {
+	for _, f := range append(slices.Clip(files), forksFile) {
 		if f.name == name {
 			if strings.TrimSpace(line) == "" {
 				return ErrEmpty

@@ -107,7 +107,7 @@ func (s *service) spawn(a machine.Spawn) {
 		s.problem("/proc", err) // without it nothing can be adopted later
 	}
 	if a.Role == machine.Run && s.forked != nil {
-		s.forked.groups, s.forked.since = []int{stage.PID}, started
+		s.forked.groups, s.forked.since = map[int]uint64{stage.PID: started}, started
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})

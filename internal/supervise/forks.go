@@ -28,13 +28,16 @@ var (
 // A forked run is what is known of one that puts itself into the background.
 type forked struct {
 	others  map[int]uint64 // what lives below supervise and is not run's: pid → start time
-	groups  []int          // process groups, or sessions, that were run's
+	groups  map[int]uint64 // process groups, or sessions, that were run's → start time of a process in it
 	since   uint64         // start time of a process of it; the others have come later
 	orphans bool           // its supervise was killed: it need not be below this one
 }
 
 // readForks brings the setting up to date.
 func (s *service) readForks() {
+	if s.removed() {
+		return
+	}
 	problems := s.settings.ReadForks(s.dir)
 	for _, p := range problems {
 		s.problem(p.File, p.Err)
@@ -57,7 +60,7 @@ func (s *service) beginForks() {
 // resumeForks goes on with a run that is recorded.
 func (s *service) resumeForks(group, pid int, start uint64) {
 	s.readForks()
-	s.forked = &forked{others: map[int]uint64{}, groups: []int{group, pid}, since: start, orphans: true}
+	s.forked = &forked{others: map[int]uint64{}, groups: map[int]uint64{group: start, pid: start}, since: start, orphans: true}
 }
 
 // note remembers processes that are not run's.
@@ -123,6 +126,19 @@ func (s *service) orphans() (found []process.Info) {
 	return found
 }
 
+// addOrphans adds those that have outlived run. Their deaths are not told, so that no start may wait for them.
+func (s *service) addOrphans(left *machine.Leftover) {
+	if s.forked == nil || !s.forked.orphans || s.settings.Leftover == settings.Wait {
+		return
+	}
+	for _, p := range s.orphans() {
+		if p.PID != s.state.PID {
+			left.PIDs = append(left.PIDs, p.PID)
+			left.Group = left.Group || p.Group == s.state.RunPID
+		}
+	}
+}
+
 func look(pids []int) (found []process.Info) {
 	for _, pid := range pids {
 		if p, err := process.Look(pid); err == nil {
@@ -151,12 +167,12 @@ func isSupervise(p process.Info) bool { return p.Name == svdir.Supervise }
 // isKin reports that an orphan is run's: by its process group or session; or by its environment, if nobody
 // can have made that up who is not of a service, or of this user.
 func (s *service) isKin(p process.Info) bool {
-	for _, g := range s.forked.groups {
-		if g > 1 && (p.Group == g || p.Session == g) {
-			leader, err := process.Look(g)
-			if err != nil || leader.Start <= s.forked.since {
-				return true // else the number is another's by now
-			}
+	for g, since := range s.forked.groups {
+		if g <= 1 || p.Group != g && p.Session != g {
+			continue
+		}
+		if leader, err := process.Look(g); err != nil || leader.Start <= since {
+			return true // else the number is another's by now
 		}
 	}
 	owner, err := process.Owner(p.PID)
@@ -284,7 +300,7 @@ func (s *service) isOrphan(p process.Info, name string) bool {
 
 // follow watches the process that run is from now on. The death of a child is told anyway.
 func (s *service) follow(a machine.Follow) {
-	s.forked.groups = append(s.forked.groups, s.state.RunPID)
+	s.forked.groups[s.state.RunPID] = a.Start
 	if s.adopted != nil {
 		_ = s.adopted.Close() // nobody asks for it any more
 		s.adopted = nil

@@ -332,17 +332,22 @@ func (s *service) ended(pid int, exit event.Exit) {
 		s.adopted = nil
 	}
 	s.noteHelpers(pid)
-	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: s.heirOf(pid)})
+	heir := s.heirOf(pid) // first: what has gone when that is known is not left over
+	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: heir})
 }
 
 // leftover returns what lives of run's helpers after the death of the process pid: supervise has
 // no other descendants than those of its service.
 func (s *service) leftover(dead int) (left machine.Leftover) {
 	wanted := dead == s.state.PID || len(s.state.Leftover.PIDs) > 0
-	if !wanted || !process.HasChildren() {
+	if !wanted {
 		return left
 	}
-	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+	if process.HasChildren() {
+		left = leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+	}
+	s.addOrphans(&left)
+	return left
 }
 
 // leftBelow returns what lives below supervise but the processes known; run was the leader of their
