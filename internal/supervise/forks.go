@@ -266,7 +266,11 @@ func isBelowSupervise(p process.Info) bool {
 // whoever may write into a directory on it cannot touch what is root's there.
 func (s *service) isRoots(name string) bool {
 	if !filepath.IsAbs(name) {
-		name = filepath.Join(s.path, name)
+		dir, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(s.dir)) // the service may be a link to it
+		if err != nil {
+			return false
+		}
+		name = filepath.Join(dir, name)
 	}
 	for path := name; ; path = filepath.Dir(path) {
 		var st unix.Stat_t
