@@ -332,7 +332,11 @@ func (s *service) ended(pid int, exit event.Exit) {
 		s.adopted = nil
 	}
 	s.noteHelpers(pid)
-	heir := s.heirOf(pid) // first: what has gone when that is known is not left over
+	var heir machine.Heir // first: what has gone when that is known is not left over
+	failed := s.state.Fork == machine.Launcher && s.state.Phase == event.PhaseStarting && !exit.OK() && !exit.Unknown
+	if pid != s.state.PID || !failed {
+		heir = s.heirOf(pid)
+	}
 	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: heir})
 }
 
