@@ -2,11 +2,8 @@ package supervise
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -330,59 +327,6 @@ func (s *service) runEnv() []string {
 		s.problem(p.File, p.Err)
 	}
 	return fresh.Apply(s.env)
-}
-
-func (s *service) signal(a machine.Signal) {
-	sig := syscall.Signal(a.Signal.Number())
-	var err error
-	switch {
-	case a.Scope == settings.Tree:
-		err = s.signalTree(a.PID, sig)
-	case a.Scope == settings.Group && s.state.Fork != machine.NoFork && a.PID == s.state.PID:
-		err = s.signalGroup(sig)
-	case s.adopted != nil && a.PID == s.adopted.PID():
-		send := s.adopted.Signal
-		if a.Scope == settings.Group {
-			send = s.adopted.SignalGroup
-		}
-		err = send(sig)
-	case a.Scope == settings.Group:
-		err = unix.Kill(-a.PID, sig)
-	default:
-		err = unix.Kill(a.PID, sig)
-	}
-	s.check("signal "+string(a.Signal), ignoreGone(err))
-}
-
-// signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are
-// reached itself, its group, and what is below it.
-func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
-	tree := process.Descendants(os.Getpid())
-	if s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid) {
-		tree = append(tree, process.Descendants(pid)...)
-		err = s.adopted.SignalGroup(sig)
-	}
-	if s.state.Fork != machine.NoFork && s.forked != nil {
-		for _, p := range s.family() {
-			if !slices.Contains(tree, p.PID) {
-				tree = append(tree, p.PID)
-			}
-		}
-	}
-	for _, pid := range tree {
-		if pid != s.state.ScriptPID {
-			err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
-		}
-	}
-	return err
-}
-
-// ignoreGone forgives a signal to a process that has just ended: its death is told.
-func ignoreGone(err error) error {
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, process.ErrGone) {
-		return nil
-	}
-	return err
 }
 
 func (s *service) setDown(down bool) error {

@@ -323,13 +323,3 @@ func (s *service) follow(a machine.Follow) {
 		s.await(h, a.Start)
 	}
 }
-
-// signalGroup signals the process group of a run that forks. It need not be led by the process that is followed.
-func (s *service) signalGroup(sig unix.Signal) error {
-	if group := s.state.RunPID; group > 1 && group != unix.Getpgrp() {
-		if pgid, err := unix.Getpgid(s.state.PID); err == nil && pgid == group {
-			return unix.Kill(-group, sig)
-		}
-	}
-	return unix.Kill(s.state.PID, sig)
-}
