@@ -13,7 +13,7 @@ BENCH ?=
 TORTURE ?=
 
 COMMANDS := svscan supervise svc svstat svevents svmon
-PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
+PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # No symbols and no cgo: what supervise links is memory that every service costs.
 # A stage of supervise that begins before Go's runtime does: see internal/process/stage_linux_amd64.s.
 ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.stageEntry)
@@ -87,7 +87,7 @@ cover:
 	@echo 'by line: go tool cover -html=cover.out'
 
 install: bin
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(PREFIX)/bin
 	for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit; done
 
