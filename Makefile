@@ -26,9 +26,9 @@ UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 # Without this, go asks git, which says nothing of a clone that belongs to somebody else.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-# Scripts that are run a second time, with commands that have the race detector: most goroutines are in svscan and
-# the hub. It makes the start of a command ten times as long.
-RACED := TestScripts/(scan_|subscriber_|survive_s|command_s|instance_s|security_|fault_b)
+# Scripts that `make check` runs a second time, with commands that have the race detector: most goroutines are in
+# svscan and the hub. It makes the start of a command ten times as long.
+RACED := TestScripts/(subscriber_|command_socket|scan_re|survive_sv|instance_scale)
 
 # One goroutine and a walk through every state: the race detector would find nothing, and take minutes.
 PURE := ./internal/machine
@@ -66,6 +66,10 @@ test:
 	$(GO) test -race -count=1 $$($(GO) list $(UNCACHED) | grep -v /internal/e2e$$)
 	$(GO) test -count=1 -timeout 20m ./internal/e2e
 	$(GO) test -race -count=1 -timeout 20m -run '$(RACED)' ./internal/e2e
+
+# All scripts with the race detector in every command: some ten minutes.
+race:
+	$(GO) test -race -count=1 -timeout 60m ./internal/e2e
 
 man:
 	$(GO) test -count=1 ./internal/man
@@ -107,4 +111,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test man fuzz bench torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race man fuzz bench torture torture-minute cover install uninstall clean FORCE
