@@ -30,6 +30,9 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 # svscan and the hub. It makes the start of a command ten times as long.
 RACED := TestScripts/(subscriber_|command_socket|scan_re|survive_sv|instance_scale)
 
+# A machine that has much else to do is no failure.
+PATIENCE := -timeout 60m
+
 # One goroutine and a walk through every state: the race detector would find nothing, and take minutes.
 PURE := ./internal/machine
 
@@ -61,15 +64,15 @@ vuln:
 	.ci/vuln $(TOOLS)
 
 test:
-	$(GO) test $(PURE)
-	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED) $(PURE))")
-	$(GO) test -race -count=1 $$($(GO) list $(UNCACHED) | grep -v /internal/e2e$$)
-	$(GO) test -count=1 -timeout 20m ./internal/e2e
-	$(GO) test -race -count=1 -timeout 20m -run '$(RACED)' ./internal/e2e
+	$(GO) test $(PATIENCE) $(PURE)
+	$(GO) test $(PATIENCE) -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED) $(PURE))")
+	$(GO) test $(PATIENCE) -race -count=1 $$($(GO) list $(UNCACHED) | grep -v /internal/e2e$$)
+	$(GO) test $(PATIENCE) -count=1 ./internal/e2e
+	$(GO) test $(PATIENCE) -race -count=1 -run '$(RACED)' ./internal/e2e
 
 # All scripts with the race detector in every command: some ten minutes.
 race:
-	$(GO) test -race -count=1 -timeout 60m ./internal/e2e
+	$(GO) test -race -count=1 $(PATIENCE) ./internal/e2e
 
 man:
 	$(GO) test -count=1 ./internal/man
