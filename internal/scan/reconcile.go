@@ -350,6 +350,8 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 		s.watch.remove(v.name)
 		s.start(v, f.Log)
 		return complainOfRun(f)
+	case v.settle.Stale && f.Run == ProgramMissing:
+		return []Complain{{Name: f.Name, Reason: "has no run"}}
 	case v.settle.Stale:
 		return complainOfRun(f)
 	}

@@ -250,6 +250,7 @@ func (s *service) openOutput() (int, error) {
 			reason = "there is a logger now: output goes to it from this start on"
 		}
 		s.queue = append(s.queue, machine.Noticed{File: svdir.Log, Reason: reason})
+		s.touch()
 	}
 	s.hadLog, s.begun = has, true
 	if !has {
@@ -262,6 +263,13 @@ func (s *service) openOutput() (int, error) {
 	}
 	defer func() { _ = unix.Close(own) }() // it was only read
 	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// touch has svscan look at the service directory: it watches the entries of its own one, and nothing below those
+// that it has started. Where that cannot be, it looks within a minute.
+func (s *service) touch() {
+	at := unix.NsecToTimespec(now().Wall.UnixNano())
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, s.path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // openLogger opens supervise/ of the logger, and holds the FIFO in there.

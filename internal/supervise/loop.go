@@ -242,11 +242,16 @@ func (s *service) drainControl() {
 		}
 		total += n
 		for _, byt := range b[:n] {
-			if command, why, ok := s.decoder.Next(byt); ok {
+			if command, why, ok := s.decoder.Next(byt); ok && !s.ignores(command) {
 				s.step(s.commanded(command, why))
 			}
 		}
 	}
+}
+
+// ignores reports that a command is none here: runsv's log ends with its service, and not otherwise.
+func (s *service) ignores(c control.Command) bool {
+	return c == control.Exit && s.state.Runit && s.state.Logger
 }
 
 // commanded is the input for a command. An upgrade may say which file was tried: if that is this binary's
