@@ -41,6 +41,7 @@ var columns = []column{
 	{"boot", func(r *Record) any { return &r.Boot }},
 	{"program", func(r *Record) any { return &r.Program }},
 	{"released", func(r *Record) any { return &r.Released }},
+	{"forked", func(r *Record) any { return &r.Forked }},
 	{"start", func(r *Record) any { return &r.Start }},
 	{"term", func(r *Record) any { return &r.Term }},
 	{"leaving", func(r *Record) any { return &r.Leaving }},

@@ -121,6 +121,7 @@ type Record struct {
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
 	Released   bool   // the program is known to have been let go
+	Forked     string // what PID is of a run that puts itself into the background: launcher, any or named
 	Start      uint64 // kernel start time of PID, in ticks since boot
 	Term       bool   // TERM was sent and it is not yet dead
 	Leaving    bool   // supervise exits when the service is down

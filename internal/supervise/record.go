@@ -300,6 +300,11 @@ func (s *service) begin() error {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
 		}
 	}
+	if b.Resume && prior.Program == "run" && prior.Forked != "" {
+		if s.resumeForks(prior.Group, prior.PID, prior.Start); !b.Alive {
+			b.Heir = s.heir()
+		}
+	}
 	if b.Resume {
 		s.keepOutput()
 	}

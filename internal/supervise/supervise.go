@@ -78,6 +78,7 @@ type service struct {
 	handed        event.Record   // the record that the supervise before an upgrade has handed on
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
+	forked        *forked // nil if run stays in the foreground
 	decoder       control.Decoder
 	inbox         chan note
 	queue         []machine.What   // answers to actions, before anything else
