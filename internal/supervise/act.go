@@ -352,13 +352,6 @@ func (s *service) setDown(down bool) error {
 	return unix.Close(fd)
 }
 
-// settleEvents makes a last try with what the events FIFO had no room for.
-func (s *service) settleEvents() {
-	if err := s.events.flush(); err != nil {
-		s.messages.warn("unable to write events: " + cli.Cause(err))
-	}
-}
-
 // isDown reports that the service has a down file.
 func (s *service) isDown() bool {
 	var st unix.Stat_t

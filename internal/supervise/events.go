@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -100,6 +101,22 @@ func (p *eventPipe) wait() {
 		_ = f.Close() // nothing was written through it
 		p.post(note{kind: noteRoom})
 	}()
+}
+
+// settleTime is how long the end of supervise waits for a hub that does not read.
+const settleTime = 3 * time.Second
+
+// settle makes a last try with what the FIFO had no room for. What is lost then, the state counts.
+func (p *eventPipe) settle() error {
+	for end := now().Mono + settleTime; ; {
+		err := p.flush()
+		left := end - now().Mono
+		if err != nil || len(p.held) == 0 || left <= 0 {
+			return err
+		}
+		room := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLOUT}}
+		_, _ = unix.Poll(room, int(left.Milliseconds())+1) // a signal is no reason to stop
+	}
 }
 
 // flush writes what was held.

@@ -90,7 +90,9 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}
 	s.closeNeeds()
-	s.settleEvents()
+	if err := s.events.settle(); err != nil {
+		s.messages.warn("unable to write events: " + cli.Cause(err))
+	}
 	s.messages.close()
 	return nil
 }
