@@ -100,6 +100,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 1 && args[0] == "-as" {
 		name, args = args[1], args[2:]
 	}
+	if len(args) > 0 && args[0] == "svscan" && !strings.HasPrefix(ts.Name(), "monitor") && !strings.HasPrefix(ts.Name(), "notify") {
+		args = slices.Insert(slices.Clone(args), 1, "-M") // a process more for each script, which looks at others
+	}
 	if len(args) == 0 {
 		ts.Fatalf("usage: start [-user] [-as NAME] PROGRAM [ARG...]")
 	}

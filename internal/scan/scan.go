@@ -19,6 +19,7 @@ type Config struct {
 	Runit     bool       // -R: as runit does it
 	Supervise string     // path of the program
 	Hub       string     // path of svevents; empty is without
+	Monitor   string     // path of svmon; empty is without
 	Events    SocketMode // of events.sock
 	Control   SocketMode // of control.sock
 
@@ -50,8 +51,7 @@ type scanner struct {
 
 	services  map[ID]*service
 	templates map[string]*template
-	hub       *service
-	hubDue    time.Duration // when to make its directory again; 0: it is as it should be
+	aides     []*aide
 	pids      map[int]*post
 	dirty     map[string]bool // names that something happened to
 	moved     map[string]bool // those of them that were moved in by that name
@@ -165,13 +165,15 @@ func (s *scanner) open() error {
 		s.out.queue = s.legacy.unsent
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
-	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
+	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
 	s.templates = make(map[string]*template)
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.killAt, s.late = 0, false
 	s.openWatch()
 	s.openRoster()
-	s.startHub()
+	for _, a := range s.aides {
+		s.startAide(a)
+	}
 	s.reap() // what died before we listened
 	return nil
 }
@@ -234,8 +236,10 @@ func (s *scanner) loop() {
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
 			s.renewRoster()
 		}
-		if s.hubDue != 0 && s.hubDue <= s.clock() {
-			s.startHub()
+		for _, a := range s.aides {
+			if a.due != 0 && a.due <= s.clock() {
+				s.startAide(a)
+			}
 		}
 		if !again {
 			s.legacy = nil // all have been told to follow
@@ -320,10 +324,7 @@ func (s *scanner) done() bool {
 	if !s.ending || len(s.services) > 0 {
 		return false
 	}
-	if s.hub != nil {
-		s.leave(s.hub)
-	}
-	return s.hub == nil
+	return s.endAides()
 }
 
 // due is when the next deadline is.
@@ -332,9 +333,12 @@ func (s *scanner) due() time.Duration {
 	if s.trial.pid != 0 {
 		due = min(due, s.trial.end)
 	}
-	for _, d := range []time.Duration{s.rosterDue, s.hubDue} {
-		if d != 0 {
-			due = min(due, d)
+	if s.rosterDue != 0 {
+		due = min(due, s.rosterDue)
+	}
+	for _, a := range s.aides {
+		if a.due != 0 {
+			due = min(due, a.due)
 		}
 	}
 	for _, t := range s.templates {
