@@ -23,8 +23,9 @@ const (
 	Fifodir   = "event"
 	Instances = "instances" // of a template: how many there are to be
 	Essential = "essential"
-	Needs     = "needs" // a directory: the names of other services
-	Hooks     = "hooks" // a directory of programs
+	Needs     = "needs"  // a directory: the names of other services
+	Hooks     = "hooks"  // a directory of programs
+	Sinks     = "notify" // a directory: who is told of what happens; in ScanOwn, of all services
 	PreStart  = Hooks + "/pre-start"
 	PostReady = Hooks + "/post-ready"
 	PreStop   = Hooks + "/pre-stop"
@@ -55,6 +56,7 @@ const (
 	Reaped        = "reaped"
 	Roster        = "supervises"
 	Hub           = "svevents"
+	Queue         = "queue" // notifications that wait
 )
 
 // Modes of what this suite makes. The mode and the owner of a FIFO that is there already are the
