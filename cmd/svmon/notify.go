@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log"
 	"os/signal"
 	"path/filepath"
 	"time"
@@ -26,6 +27,7 @@ func sendNotifications(ctx context.Context, args []string, stderr io.Writer) err
 	if len(args) == 1 {
 		scan = args[0]
 	}
+	log.SetOutput(io.Discard) // net/http repeats there what a target says
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	p := cli.NewPrinter("svmon", stderr)

@@ -74,6 +74,8 @@ var packages = map[string]string{
 	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
 	"python3":        "/usr/bin/python3",
 	"systemd":        "/usr/bin/systemd-notify",
+
+	"python3-aiosmtpd": "/usr/bin/aiosmtpd",
 }
 
 // need PACKAGE...: fails with the line that installs what is missing.

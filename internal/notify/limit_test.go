@@ -16,9 +16,14 @@ func TestLimiter(t *testing.T) {
 		at   time.Duration
 		want bool
 	}{
-		{0, true}, {time.Second, true}, {2 * time.Second, false}, {59 * time.Second, false},
+		{0, true},
+		{time.Second, true},
+		{2 * time.Second, false},
+		{59 * time.Second, false},
 		{60 * time.Second, true}, // the first is a minute old
-		{60 * time.Second, false}, {61 * time.Second, true}, {62 * time.Second, false},
+		{60 * time.Second, false},
+		{61 * time.Second, true},
+		{62 * time.Second, false},
 	} {
 		if got := l.allow(epochStart.Add(c.at), 2, time.Minute); got != c.want {
 			t.Errorf("at %v: %v", c.at, got)

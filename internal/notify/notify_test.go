@@ -187,7 +187,7 @@ func TestWhoIsTold(t *testing.T) {
 		{all, "web db ../db web ", "mine failed failed failed gap"},
 	} {
 		var services, events []string
-		for range strings.Split(want.events, " ") {
+		for range strings.SplitSeq(want.events, " ") {
 			line := within(t, want.from)
 			services = append(services, value(t, line, "service"))
 			events = append(events, value(t, line, "event"))

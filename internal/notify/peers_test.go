@@ -181,7 +181,7 @@ func TestOthersDoNotWait(t *testing.T) {
 		"closed-http":  "http http://" + closed + "/",
 		"closed-mail":  "mail a@b.c via " + closed,
 		"refuses":      "http http://127.0.0.1:1/",
-		"nowhere":      "http http://nowhere.invalid/",
+		"nowhere":      "http http://no..where/",
 		"nobody":       "unix nobody.sock",
 		"missing":      "exec ./missing",
 		"fails":        "exec false",
