@@ -143,6 +143,16 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestSinks: svmon-notify(5) has every kind of sink.
+func TestSinks(t *testing.T) {
+	p := find(t, "svmon-notify", "5")
+	for _, kind := range constants(t, "../notify", "Kind") {
+		if !p.has(kind) {
+			t.Errorf("%s has no kind of sink %s", p.path, kind)
+		}
+	}
+}
+
 // mentions reports that the page has the path, or one that ends in it.
 func mentions(p page, name string) bool {
 	for _, line := range p.lines {
