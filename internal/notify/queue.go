@@ -80,6 +80,7 @@ func parseMessage(b []byte) (*message, error) {
 type queue struct {
 	mu      sync.Mutex
 	dir     *os.File
+	most    int      // messages that wait
 	waiting []uint64 // in their order
 	last    message  // the newest of all, without its raw
 	sending uint64   // the one on its way; 0 is none
@@ -97,7 +98,7 @@ func openQueue(queues *os.File, name string) (*queue, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	q := &queue{dir: os.NewFile(uintptr(fd), name)}
+	q := &queue{dir: os.NewFile(uintptr(fd), name), most: maxWaiting}
 	if err := q.load(); err != nil {
 		return nil, errors.Join(err, q.dir.Close())
 	}
@@ -201,7 +202,7 @@ func (q *queue) add(now time.Time, raw []byte, at mark) error {
 	}
 	q.waiting = append(q.waiting, m.id)
 	q.last = message{id: m.id, mark: m.mark}
-	for len(q.waiting) > maxWaiting {
+	for len(q.waiting) > q.most {
 		if q.drop(now) != nil {
 			break // one too many until the next: this one is queued
 		}
