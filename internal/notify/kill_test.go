@@ -50,7 +50,7 @@ func victim(dir string) error {
 		return err
 	}
 	q.most = 20
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	for i := max(1, int(q.last.mark.seq)-20); i <= victimEvents; i++ {
 		at := mark{"E", uint64(i)}
 		switch _, held := q.holds(); {
@@ -74,7 +74,7 @@ func victim(dir string) error {
 			}
 		}
 	}
-	fmt.Println("done")
+	fmt.Fprintln(os.Stdout, "done")
 	return nil
 }
 

@@ -40,16 +40,12 @@ func sendMail(ctx context.Context, p *parcel) error {
 	if err != nil {
 		return err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return errors.Join(err, conn.Close())
-		}
-	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	host, _, _ := net.SplitHostPort(p.sink.Via) // it was looked at when it was read
 	client, err := smtp.NewClient(&bound{conn, maxAnswer}, host)
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		_ = conn.Close() // that it is no mail server is what counts
+		return err
 	}
 	defer func() { _ = client.Close() }() // what it said to DATA counts
 	return converse(client, p, host, isLoopback(conn.RemoteAddr()))

@@ -465,6 +465,7 @@ func TestUnwritable(t *testing.T) {
 	web := h.reader("web.sock")
 	h.happen(1, string(eventLine(1)))
 	within(t, web)
+	h.idle()
 	o := h.n.outlets[key{"web", "a"}]
 	o.queue.mu.Lock()
 	dir := o.queue.dir

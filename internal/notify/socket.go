@@ -154,13 +154,10 @@ func sendLocal(ctx context.Context, path string, text, end []byte) error {
 	if err != nil {
 		return withoutAddress(err)
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		err = conn.SetDeadline(deadline)
-	}
-	if err == nil {
-		_, err = conn.Write(text)
-	}
-	return errors.Join(withoutAddress(err), conn.Close())
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	_, err = conn.Write(text)
+	_ = conn.Close() // a datagram is sent or not
+	return withoutAddress(err)
 }
 
 func sendStream(ctx context.Context, address string, line []byte) error {
