@@ -5,6 +5,8 @@ PREFIX ?= /usr/local
 MANDIR ?= $(PREFIX)/share/man
 # Where the pinned tools are installed by `make deps`.
 TOOLS ?= $(shell $(GO) env GOPATH)/bin
+# Where `make bin` puts the commands.
+BIN ?= bin
 # How long `make fuzz` gives to each of its targets.
 FUZZTIME ?= 30s
 # Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
@@ -13,7 +15,7 @@ BENCH ?=
 TORTURE ?=
 
 COMMANDS := svscan supervise svc svstat svevents svmon
-PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[158])
+PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # No symbols and no cgo: what supervise links is memory that every service costs.
 # A stage of supervise that begins before Go's runtime does: see internal/process/stage_linux_amd64.s.
 ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.stageEntry)
@@ -24,14 +26,21 @@ UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 # Without this, go asks git, which says nothing of a clone that belongs to somebody else.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
+# Scripts that `make check` runs a second time, with commands that have the race detector: most goroutines are in
+# svscan and the hub. It makes the start of a command ten times as long.
+RACED := TestScripts/(subscriber_|command_socket|scan_re|survive_sv|instance_scale)
+
+# A machine that has much else to do is no failure.
+PATIENCE := -timeout 60m
+
 # One goroutine and a walk through every state: the race detector would find nothing, and take minutes.
 PURE := ./internal/machine
 
 all: bin
 
 bin: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o bin/ ./cmd/supervise
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
 
 demo: bin
 	examples/demo/story bin
@@ -55,9 +64,15 @@ vuln:
 	.ci/vuln $(TOOLS)
 
 test:
-	$(GO) test $(PURE)
-	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED) $(PURE))")
-	$(GO) test -race -count=1 $(UNCACHED)
+	$(GO) test $(PATIENCE) $(PURE)
+	$(GO) test $(PATIENCE) -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNCACHED) $(PURE))")
+	$(GO) test $(PATIENCE) -race -count=1 $$($(GO) list $(UNCACHED) | grep -v /internal/e2e$$)
+	$(GO) test $(PATIENCE) -count=1 ./internal/e2e
+	$(GO) test $(PATIENCE) -race -count=1 -run '$(RACED)' ./internal/e2e
+
+# All scripts with the race detector in every command: some ten minutes.
+race:
+	$(GO) test -race -count=1 $(PATIENCE) ./internal/e2e
 
 man:
 	$(GO) test -count=1 ./internal/man
@@ -87,7 +102,7 @@ cover:
 	@echo 'by line: go tool cover -html=cover.out'
 
 install: bin
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(addprefix bin/,$(COMMANDS)) $(DESTDIR)$(PREFIX)/bin
 	for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit; done
 
@@ -99,4 +114,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test man fuzz bench torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race man fuzz bench torture torture-minute cover install uninstall clean FORCE

@@ -1,4 +1,4 @@
-// Command svmon asks services whether they are well, samples what they use, and does what their rules say.
+// Command svmon asks services whether they are well, samples what they use, does what their rules say, and tells people.
 package main
 
 import (
@@ -14,24 +14,28 @@ const usage = `svmon serve
        svmon samples [-j] [NAME ...]
        svmon metrics [-i INTERVAL] FILE
        svmon probe LINE
+       svmon notify [SCAN]
        svmon -t SCAN`
 
 const help = `usage: ` + usage + `
 
-Watches what services use, and does what their rules say; see svmon(8) and svmon-rules(5).
+Watches what services use, and does what their rules say; see svmon(8), svmon-rules(5) and svmon-notify(5).
 
   serve                be the monitor of a scan directory; svscan starts it as .svscan/svmon
   samples              print what services use now
     -j, --json         as the lines of the hub
   metrics FILE         keep a file for Prometheus' node_exporter up to date
     -i, --interval D   how often (15s)
-  -t, --test SCAN      check all rules, and print what is wrong
+  -t, --test SCAN      check all rules and sinks, and print what is wrong
 
   probe LINE           ask a service whether it is well; exit status 0 is yes, 1 is no, with the reason
     tcp HOST:PORT        somebody accepts connections
     unix PATH            the same, at a socket in the file system
     http URL [CODES]     a page is answered, with a code of CODES: 200-399
     exec PROG [ARG ...]  a program exits with 0
+
+  notify [SCAN]        only tell whom the files notify/SINK name, until it is told to stop; for a scan
+                       directory without a "serve". SCAN is $SVDIR, else /service, if it is not given
 
   -h, --help           print this text
   --version            print the version
@@ -56,6 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return samples(ctx, rest, stdout)
 	case "metrics":
 		return metrics(ctx, rest, stderr)
+	case "notify":
+		return sendNotifications(ctx, rest, stderr)
 	case "probe":
 		return ask(ctx, rest, stderr)
 	case "-t", "--test":

@@ -18,12 +18,13 @@ import (
 	"vigil/internal/svdir"
 )
 
-const usage = `svscan [-MR] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+const usage = `svscan [-MR] [-d STATE_DIR] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
        svscan -t [DIR]
 
 Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
 is not given.
 
+  -d, --state STATE_DIR      write nothing into DIR: supervise links to it in STATE_DIR
   -k, --kill DURATION        when bringing all down takes longer, kill what is left (never)
   -n, --instances NUMBER     how many instances a template may have (1000)
   -M, --no-monitor           do not start svmon: no rules, no samples
@@ -45,6 +46,7 @@ type options struct {
 	runit, test, help, version bool
 	unmonitored                bool
 	socket, control, kill      string
+	state                      string
 	instances                  int
 	dir                        string
 }
@@ -60,6 +62,7 @@ func parse(args []string) (options, error) {
 	f.BoolVarP(&o.unmonitored, "no-monitor", "M", false, "")
 	f.BoolVarP(&o.runit, "runit", "R", false, "")
 	f.IntVarP(&o.instances, "instances", "n", defaultInstances, "")
+	f.StringVarP(&o.state, "state", "d", "", "")
 	f.StringVarP(&o.kill, "kill", "k", "", "")
 	f.StringVarP(&o.socket, "socket", "s", "", "")
 	f.StringVarP(&o.control, "control", "S", "", "")
@@ -74,7 +77,7 @@ func parse(args []string) (options, error) {
 		return o, cli.UsageError("-n " + strconv.Itoa(o.instances) + ": less than 0")
 	case f.NArg() > 1:
 		return o, cli.UsageError("svscan takes one directory; svscan --help tells more")
-	case f.NArg() == 1 && f.Arg(0) == "":
+	case f.NArg() == 1 && f.Arg(0) == "", f.Changed("state") && o.state == "":
 		return o, cli.UsageError("the name of the directory is empty")
 	case f.NArg() == 1:
 		o.dir = f.Arg(0)
@@ -120,6 +123,9 @@ func check(o options, stdout io.Writer) error {
 
 func configure(o options, stderr io.Writer) (scan.Config, error) {
 	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr, MaxInstances: o.instances}
+	if o.state != "" {
+		c.Dir, c.Source = o.state, o.dir
+	}
 	for flag, socket := range map[string]*scan.SocketMode{"-s": &c.Events, "-S": &c.Control} {
 		text := o.socket
 		if flag == "-S" {

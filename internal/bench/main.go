@@ -33,6 +33,7 @@ type bench struct {
 	against                           string // another version of ours, measured in runit's place
 	only                              string
 	chosen                            string
+	boot                              sample            // starts of all services of ours
 	alone                             map[string]sample // the longest time that an upgrade left a service alone, by suite
 }
 
@@ -146,6 +147,7 @@ type step struct {
 // steps are what is measured of suites that run, in an order in which none disturbs the next.
 func (b *bench) steps() []step {
 	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
+	const ready, chain = 5 * float64(time.Millisecond), 1.5 * float64(time.Second)
 	const adoption, all = 100 * float64(time.Millisecond), 2 * float64(time.Second)
 	wakeups := float64(b.services) * b.watch.Minutes() // Go's runtime wakes each process up once a minute
 	return []step{
@@ -161,6 +163,9 @@ func (b *bench) steps() []step {
 		{"upgrade in place -> all supervises have followed", milliseconds, all, ofOurs(b.upgrade)},
 		{"upgrade in place: longest time of a service without a supervise", milliseconds, adoption, ofOurs(b.leftAlone)},
 		{"start after SIGKILL of all but the services -> all are supervised", milliseconds, all, ofOurs(b.recovery)},
+		{"ready by notification-fd -> who needs it has started", milliseconds, ready, ofOurs(b.needs)},
+		{fmt.Sprintf("chain of %d oneshots with needs -> the last has started", chained), milliseconds, chain, ofOurs(b.chain)},
+		{fmt.Sprintf("scale 1 -> %d instances; before it, the start of %d of ours", b.services, b.services), milliseconds, 0, b.scale},
 	}
 }
 

@@ -28,9 +28,6 @@ import (
 // The module's root, from this directory.
 const root = "../.."
 
-// binaries are the commands that scripts find first in their PATH.
-var binaries = []string{"svscan", "supervise", "svc", "svstat", "svevents", "svmon"}
-
 // scratch is a directory of this run: binaries and the scripts' work directories. It is removed
 // at the end, also when the run is interrupted.
 var scratch string
@@ -103,21 +100,15 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// build builds the five binaries, with the race detector if this test has it.
+// build builds the commands: as they ship, or with the race detector if this test has it.
 func build(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(scratch, "bin")
-	args := []string{"build", "-o", dir + "/"}
 	if raceEnabled {
-		args = append(args, "-race")
+		runGo(t, "build", "-race", "-o", dir+"/", "./cmd/...")
+	} else {
+		buildShipped(t, dir)
 	}
-	for _, b := range binaries {
-		args = append(args, "./cmd/"+b)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { // with -count it is there
-		t.Fatal(err)
-	}
-	runGo(t, args...)
 	// It is thrown away, but it leaves in the cache what the service web needs when it builds
 	// itself.
 	runGo(t, "build", "-o", os.DevNull, "./examples/services/web")
@@ -125,14 +116,25 @@ func build(t *testing.T) (dir string) {
 	return dir
 }
 
+// buildShipped builds the commands as they are installed.
+func buildShipped(t *testing.T, dir string) {
+	t.Helper()
+	run(t, "make", "-s", "bin", "BIN="+dir)
+}
+
 func runGo(t *testing.T, args ...string) (stdout string) {
 	t.Helper()
+	return run(t, "go", args...)
+}
+
+func run(t *testing.T, program string, args ...string) (stdout string) {
+	t.Helper()
 	var complaints strings.Builder
-	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir, cmd.Stderr = root, &complaints
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, complaints.String())
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, complaints.String())
 	}
 	return string(out)
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,7 +41,9 @@ const hammered = "#!/bin/sh\necho $$ >>copies\nexec env -i sleep infinity\n"
 func TestKilledSupervise(t *testing.T) {
 	dir := filepath.Join(scratch, "hammer")
 	must(t, os.MkdirAll(dir, 0o755))
-	bin := buildFast(t)
+	shipped := filepath.Join(scratch, "shipped") // the race detector would make a start ten times as long
+	buildShipped(t, shipped)
+	bin := filepath.Join(shipped, "supervise")
 	seed := *hammerSeed
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -71,20 +72,6 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// buildFast builds a supervise as make does: without the race detector, which would make a start
-// twenty times as long.
-func buildFast(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(scratch, "fast", "supervise")
-	args := []string{"build", "-o", bin}
-	if runtime.GOARCH == "amd64" {
-		args = append(args, "-ldflags=-E vigil/internal/process.stageEntry")
-	}
-	t.Setenv("CGO_ENABLED", "0")
-	runGo(t, append(args, "./cmd/supervise")...)
-	return bin
 }
 
 // A hammer is one run of it.

@@ -2,5 +2,5 @@
 
 package e2e
 
-// raceEnabled says that this test was built with -race, and so are the binaries.
+// raceEnabled says that this test was built with -race, and so are the commands.
 const raceEnabled = true

@@ -143,6 +143,38 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestSinks: svmon-notify(5) has every kind of sink.
+func TestSinks(t *testing.T) {
+	p := find(t, "svmon-notify", "5")
+	for _, kind := range constants(t, "../notify", "Kind") {
+		if !p.has(kind) {
+			t.Errorf("%s has no kind of sink %s", p.path, kind)
+		}
+	}
+}
+
+// TestMigrating: migrating(7) has every setting, and names no file that service(5) does not.
+func TestMigrating(t *testing.T) {
+	migrating, service := find(t, "migrating", "7"), find(t, "service", "5")
+	for _, name := range constants(t, "../settings", "") {
+		if !mentions(migrating, name) && name != "max-death-tally" { // s6's own, and the same
+			t.Errorf("%s has no setting %s", migrating.path, name)
+		}
+	}
+	for _, line := range migrating.lines {
+		rest, ok := strings.CutPrefix(line, ".Pa ")
+		if !ok {
+			continue
+		}
+		for name := range strings.FieldsSeq(rest) {
+			isPunctuation := strings.Trim(name, ",.:;") == ""
+			if !isPunctuation && filepath.Dir(name) != svdir.Needs && !mentions(service, filepath.Base(name)) {
+				t.Errorf("%s names %s, which %s does not", migrating.path, name, service.path)
+			}
+		}
+	}
+}
+
 // mentions reports that the page has the path, or one that ends in it.
 func mentions(p page, name string) bool {
 	for _, line := range p.lines {

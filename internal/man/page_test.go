@@ -19,7 +19,7 @@ type page struct {
 func pages(t *testing.T) []page {
 	t.Helper()
 	var found []page
-	for _, pattern := range []string{"../../cmd/*/*.[158]", "../../internal/*/*.[158]"} {
+	for _, pattern := range []string{"../../cmd/*/*.[158]", "../../internal/*/*.[157]"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -50,6 +50,9 @@ func find(t *testing.T, name, section string) page {
 	t.Fatalf("there is no page %s(%s)", name, section)
 	return page{}
 }
+
+// isOfCommand reports that the page is of a command, not of a format.
+func (p page) isOfCommand() bool { return p.section == "1" || p.section == "8" }
 
 // sections are the titles of the page's sections, in their order.
 func (p page) sections() []string {

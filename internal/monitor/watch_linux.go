@@ -14,7 +14,7 @@ import (
 )
 
 // looked are the entries of a service directory that svmon reads.
-var looked = []string{svdir.Rules, svdir.Unmonitored, svdir.Notify}
+var looked = []string{svdir.Rules, svdir.Unmonitored}
 
 // A watch tells which services' files have changed. fsnotify would tell of each write to each file in a
 // service directory; this asks for entries that come and go.
@@ -67,7 +67,7 @@ func (w *watch) add(name, dir string) {
 	for _, d := range []struct {
 		path string
 		mask uint32
-	}{{dir, entries}, {filepath.Join(dir, svdir.Rules), files}, {filepath.Join(dir, svdir.Notify), files}} {
+	}{{dir, entries}, {filepath.Join(dir, svdir.Rules), files}} {
 		id, err := unix.InotifyAddWatch(w.fd, d.path, d.mask)
 		if err != nil {
 			continue // it is not there; the directory above tells when it comes

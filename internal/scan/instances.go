@@ -2,6 +2,7 @@ package scan
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"vigil/internal/svdir"
@@ -112,12 +113,14 @@ func PlanInstances(t Template, there []Instance) (works []Work, complaints []Com
 	slices.Sort(excess)
 	for _, n := range slices.Backward(slices.Compact(excess)) {
 		if n > t.Want {
-			add(svdir.InstanceName(t.Name, n), takeAway(t.Name, seen[n], hidden[n]))
+			name := svdir.InstanceName(t.Name, n)
+			add(name, takeAway(name, seen[n], hidden[n]))
 		}
 	}
+	p := pattern{target: "../" + t.Name + "/", foreign: "is no instance of " + t.Name, ready: t.Ready, model: t.Model}
 	for n := 1; n <= t.Want; n++ {
 		name := svdir.InstanceName(t.Name, n)
-		steps, wrong := t.provide(name, seen[n], hidden[n])
+		steps, wrong := p.provide(name, seen[n], hidden[n])
 		add(name, steps)
 		if wrong != "" {
 			complaints = append(complaints, Complain{Name: name, Reason: wrong})
@@ -126,14 +129,13 @@ func PlanInstances(t Template, there []Instance) (works []Work, complaints []Com
 	return works, complaints
 }
 
-// takeAway returns the steps by which an instance goes. What is neither a link nor supervise's stays.
-func takeAway(template string, in, hidden *Instance) []Step {
+// takeAway returns the steps by which a directory of links goes. What is neither a link nor supervise's stays.
+func takeAway(name string, in, hidden *Instance) []Step {
 	switch {
 	case in != nil && in.isOurs() && !in.Busy:
-		name := svdir.InstanceName(template, in.Number)
 		return append([]Step{Move{name, "." + name}}, strip("."+name, &in.Copy)...)
 	case in == nil && hidden.isOurs() && !hidden.Busy:
-		return strip("."+svdir.InstanceName(template, hidden.Number), &hidden.Copy)
+		return strip("."+name, &hidden.Copy)
 	}
 	return nil
 }
@@ -160,10 +162,18 @@ func strip(dir string, c *Copy) []Step {
 	return append(steps, Discard{dir})
 }
 
-// provide returns the steps by which there is an instance of that name as it should be, or what is in
+// A pattern is what directories of links are made of.
+type pattern struct {
+	target  string // the path of its entries from such a directory, up to their names
+	foreign string // what to say of a directory of that name that was not made of it
+	ready   bool   // new ones can be made of it
+	model   Model
+}
+
+// provide returns the steps by which there is a directory of that name as it should be, or what is in
 // the way.
-func (t *Template) provide(name string, in, hidden *Instance) (steps []Step, wrong string) {
-	model := t.Model
+func (p *pattern) provide(name string, in, hidden *Instance) (steps []Step, wrong string) {
+	model := p.model
 	if !slices.Contains(model.Names, svdir.Run) {
 		model.Names = append(slices.Clone(model.Names), svdir.Run) // it is the mark
 	}
@@ -171,10 +181,10 @@ func (t *Template) provide(name string, in, hidden *Instance) (steps []Step, wro
 	case in != nil && in.Known:
 		return nil, ""
 	case in != nil && in.isOurs():
-		return fit(name, "../"+t.Name+"/", &model, &in.Copy), ""
+		return fit(name, p.target, &model, &in.Copy), ""
 	case in != nil:
-		return nil, "is no instance of " + t.Name
-	case !t.Ready:
+		return nil, p.foreign
+	case !p.ready:
 		return nil, ""
 	case hidden == nil:
 		steps = []Step{Make{"." + name}}
@@ -184,7 +194,7 @@ func (t *Template) provide(name string, in, hidden *Instance) (steps []Step, wro
 	case hidden.Other == nil || hidden.Other[svdir.Run]:
 		return nil, "." + name + " is in the way"
 	}
-	steps = append(steps, fit("."+name, "../"+t.Name+"/", &model, &hidden.Copy)...)
+	steps = append(steps, fit("."+name, p.target, &model, &hidden.Copy)...)
 	return append(steps, Move{"." + name, name}), ""
 }
 
@@ -213,11 +223,19 @@ func fit(dir, target string, m *Model, c *Copy) []Step {
 			steps = append(steps, Unlink{dir + "/" + name})
 		}
 	}
-	steps = append(steps, fitLog(dir+"/"+svdir.Log, "../"+target+svdir.Log+"/", m.Log, c)...)
+	steps = append(steps, fitLog(dir+"/"+svdir.Log, logTarget(target), m.Log, c)...)
 	if c.Owner != m.Owner {
 		steps = append(steps, Give{dir, m.Owner})
 	}
 	return steps
+}
+
+// logTarget is the path of the entries of its log, one directory further down.
+func logTarget(target string) string {
+	if !filepath.IsAbs(target) {
+		target = "../" + target
+	}
+	return target + svdir.Log + "/"
 }
 
 func fitLog(dir, target string, m *Model, parent *Copy) []Step {

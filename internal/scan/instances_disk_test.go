@@ -58,7 +58,7 @@ func bring(t *testing.T, template string, want, killedAfter int) (steps int) {
 	seen := Template{Name: template, Want: want}
 	if isDirectory(template) {
 		seen.Ready = true
-		if seen.Model, err = readTemplate(template); err != nil {
+		if seen.Model, err = readTemplate(template, ownEntries); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestReadCopy(t *testing.T) {
 		"web@1/run": "-> ../web@/run", "web@1/other": "-> ../web@/run", "web@1/out": "-> /etc/passwd", "web@1/log/run": "-> ../../web@/log/run",
 		"web@1/log/main": "x", "web@1/deep": "-> ../../web@/deep", "real": "",
 	})
-	c, err := readCopy("web@1", false)
+	c, err := readCopy("web@1", false, linksToTemplate)
 	if err != nil || !c.isOurs() || len(c.Links) != 1 || !c.Other["other"] || !c.Other["out"] || !c.Other["deep"] {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -179,7 +179,7 @@ func TestReadCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"web@2", "real"} {
-		if c, err := readCopy(name, false); err != nil || c.Other != nil {
+		if c, err := readCopy(name, false, linksToTemplate); err != nil || c.Other != nil {
 			t.Errorf("%s is %+v, %v", name, c, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestReadCopy(t *testing.T) {
 		t.Error("only web@1 is ours")
 	}
 
-	m, err := readModel(".")
+	m, err := readModel(".", ownEntries)
 	if err != nil || len(m.Names) != 3 {
 		t.Errorf("%+v, %v", m, err)
 	}

@@ -34,8 +34,8 @@ func readWant(template string, most int) (int, error) {
 // ownEntries are what every instance has of its own.
 var ownEntries = []string{svdir.Supervise, svdir.Fifodir, svdir.DownFile, svdir.Instances, svdir.Log}
 
-// readModel looks at a directory of a template.
-func readModel(dir string) (Model, error) {
+// readModel looks at a directory that others are made of, which have some entries of their own.
+func readModel(dir string, own []string) (Model, error) {
 	var m Model
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
@@ -46,16 +46,16 @@ func readModel(dir string) (Model, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(ownEntries, name) })
+	m.Names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(own, name) })
 	return m, nil
 }
 
-// readTemplate looks at what the instances have links to.
-func readTemplate(name string) (m Model, err error) {
-	if m, err = readModel(name); err != nil {
+// readTemplate looks at what there are to be links to.
+func readTemplate(name string, own []string) (m Model, err error) {
+	if m, err = readModel(name, own); err != nil {
 		return m, err
 	}
-	logger, err := readModel(name + "/" + svdir.Log)
+	logger, err := readModel(name+"/"+svdir.Log, own)
 	switch {
 	case err == nil:
 		m.Log = &logger
@@ -74,8 +74,11 @@ func ownerOf(st *unix.Stat_t) Owner {
 	return o
 }
 
-// readCopy looks at a directory of an instance. No link is followed: it may belong to somebody else.
-func readCopy(dir string, isLog bool) (Copy, error) {
+// A linkTest reports that an entry, of a log or not, that leads to target is a link that we have made.
+type linkTest func(target, name string, isLog bool) bool
+
+// readCopy looks at a directory of links. None is followed: it may belong to somebody else.
+func readCopy(dir string, isLog bool, isOurs linkTest) (Copy, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return Copy{}, nil
@@ -98,13 +101,13 @@ func readCopy(dir string, isLog bool) (Copy, error) {
 		name := e.Name()
 		switch {
 		case e.Type() == os.ModeSymlink:
-			if target := readLink(fd, name); linksToTemplate(target, name, isLog) {
+			if target := readLink(fd, name); isOurs(target, name, isLog) {
 				c.Links[name] = target
 			} else {
 				c.Other[name] = true
 			}
 		case e.IsDir() && name == svdir.Log && !isLog:
-			logger, err := readCopy(dir+"/"+svdir.Log, true)
+			logger, err := readCopy(dir+"/"+svdir.Log, true, isOurs)
 			if err != nil {
 				return c, err
 			}
@@ -138,13 +141,16 @@ func linksToTemplate(target, name string, isLog bool) bool {
 }
 
 // isOurs reports that the directory of that name was made of a template.
-func isOurs(name string) bool {
+func isOurs(name string) bool { return isMade(name, linksToTemplate) }
+
+// isMade reports that the directory of that name is one that we have made.
+func isMade(name string, isOurs linkTest) bool {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = unix.Close(fd) }() // it was only read
-	return linksToTemplate(readLink(fd, svdir.Run), svdir.Run, false)
+	return isOurs(readLink(fd, svdir.Run), svdir.Run, false)
 }
 
 // isBusy reports that a supervise is at work in a directory, or in its log.
@@ -165,7 +171,7 @@ func lookAtInstances(t *Template, names []string, all bool) (there []Instance, e
 		in := Instance{Number: n, Hidden: isHidden}
 		wanted := !isHidden && n <= t.Want
 		if in.Known = wanted && !all; !in.Known {
-			in.Copy, err = readCopy(name, false)
+			in.Copy, err = readCopy(name, false, linksToTemplate)
 			if errors.Is(err, unix.ENOENT) {
 				continue
 			}

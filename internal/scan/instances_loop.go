@@ -217,7 +217,7 @@ func (s *scanner) planTemplate(t *template) {
 	wrong := s.count(t, names)
 	seen := Template{Name: t.name, Want: t.want}
 	if t.there {
-		if seen.Model, err = readTemplate(t.name); err != nil {
+		if seen.Model, err = readTemplate(t.name, ownEntries); err != nil {
 			s.retry(t, Complain{Name: t.name, Reason: cli.Cause(err)})
 			return
 		}

@@ -17,6 +17,9 @@ import (
 
 // touch notes what an event of the file system is about.
 func (s *scanner) touch(e fsnotify.Event) {
+	if s.touchSource(e.Name) {
+		return
+	}
 	name, whole := touched(e)
 	s.whole = s.whole || whole
 	if whole && name == "" {
@@ -55,7 +58,7 @@ func (s *scanner) look() {
 		clear(s.moved)
 		return
 	}
-	if now >= s.nextLook {
+	if now >= s.nextLook || s.mirrored.due != 0 && now >= s.mirrored.due {
 		s.whole = true
 	}
 	for _, v := range s.services {
@@ -152,6 +155,7 @@ func (s *scanner) lookAtAll() {
 // lookAtEntries looks at each entry of the scan directory, and at the templates among them before: which
 // of their instances are services is for them to say.
 func (s *scanner) lookAtEntries(all bool) ([]Found, error) {
+	s.mirror()
 	names, err := readNames(".")
 	if err == nil && s.survey(names, all) {
 		if names, err = readNames("."); err == nil {
@@ -175,9 +179,9 @@ func (s *scanner) lookAtEntries(all bool) ([]Found, error) {
 	return found, nil
 }
 
-// lookAt looks at one entry, unless it is an instance that is not wanted.
+// lookAt looks at one entry, unless we have made it and it is not wanted.
 func (s *scanner) lookAt(name string) (Found, bool) {
-	if s.isUnwanted(name) {
+	if s.isUnwanted(name) || s.mirrored.unwanted[name] {
 		return Found{}, false
 	}
 	return lookAt(name, s.isSettled)
@@ -253,6 +257,7 @@ func (s *scanner) apply(found []Found, whole bool) {
 		for _, t := range s.templates {
 			complaints = append(complaints, t.complaints...)
 		}
+		complaints = append(complaints, s.mirrored.complaints...)
 	}
 	if slices.ContainsFunc(found, func(f Found) bool { return f.Short }) {
 		s.nextLook = min(s.nextLook, s.clock()+fastRescan)
@@ -280,7 +285,7 @@ func (s *scanner) rename(v *service, to string) {
 	from := v.name
 	v.name = to
 	if !v.settled {
-		s.addWatch(v)
+		s.addWatch(v.name)
 		s.dirty[to] = true
 		return
 	}
@@ -293,12 +298,16 @@ func (s *scanner) rename(v *service, to string) {
 	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})
 }
 
-func (s *scanner) addWatch(v *service) {
-	if err := s.watch.add(v.name); err != nil {
-		s.sayOnce("unable to watch " + v.name + ": " + cli.Cause(err) + "; looking at everything every second")
-		s.watch.short = true
-		s.nextLook = min(s.nextLook, s.clock()+fastRescan)
+func (s *scanner) addWatch(name string) {
+	if err := s.watch.add(name); err != nil {
+		s.watchShort(name, err)
 	}
+}
+
+func (s *scanner) watchShort(name string, err error) {
+	s.sayOnce("unable to watch " + name + ": " + cli.Cause(err) + "; looking at everything every second")
+	s.watch.short = true
+	s.nextLook = min(s.nextLook, s.clock()+fastRescan)
 }
 
 // appear takes note of a directory, and starts it if it is complete.
@@ -313,7 +322,7 @@ func (s *scanner) appear(f Found) []Complain {
 		s.start(v, f.Log)
 		return complainOfRun(f)
 	}
-	s.addWatch(v)
+	s.addWatch(v.name)
 	if !v.settle.Quiet {
 		return nil
 	}
@@ -333,7 +342,7 @@ func hasRun(name string) bool {
 func (s *scanner) grow(v *service, f Found) []Complain {
 	touched := s.dirty[v.name]
 	if touched {
-		s.addWatch(v) // log or env may be new
+		s.addWatch(v.name) // log or env may be new
 	}
 	v.settle = v.settle.Look(f.Shape, touched, s.clock())
 	switch {

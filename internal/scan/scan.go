@@ -16,6 +16,7 @@ import (
 // A Config is what svscan was told on its command line and by its environment.
 type Config struct {
 	Dir       string
+	Source    string     // -d: what the scan directory has links to; empty is without
 	Runit     bool       // -R: as runit does it
 	Supervise string     // path of the program
 	Hub       string     // path of svevents; empty is without
@@ -52,6 +53,7 @@ type scanner struct {
 	services  map[ID]*service
 	templates map[string]*template
 	aides     []*aide
+	mirrored  mirror
 	pids      map[int]*post
 	dirty     map[string]bool // names that something happened to
 	moved     map[string]bool // those of them that were moved in by that name
@@ -148,8 +150,11 @@ func (s *scanner) open() error {
 		return &cli.Failure{Doing: "stat " + s.Dir, Err: err}
 	}
 	s.dir = idOf(&st)
-	if err := checkScanDir(); err != nil {
+	if err := checkScanDir("."); err != nil {
 		return &cli.Failure{Doing: "use " + s.Dir, Err: err}
+	}
+	if err := s.checkSource(); err != nil {
+		return &cli.Failure{Doing: "use " + s.Source, Err: err}
 	}
 	own, err := openOwn(&s.Config, s.heirLock, s.heirFIFO)
 	s.heirLock, s.heirFIFO = -1, -1
@@ -167,6 +172,7 @@ func (s *scanner) open() error {
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
 	s.templates = make(map[string]*template)
+	s.mirrored = newMirror()
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.killAt, s.late = 0, false
 	s.openWatch()
@@ -333,8 +339,10 @@ func (s *scanner) due() time.Duration {
 	if s.trial.pid != 0 {
 		due = min(due, s.trial.end)
 	}
-	if s.rosterDue != 0 {
-		due = min(due, s.rosterDue)
+	for _, d := range []time.Duration{s.rosterDue, s.mirrored.due} {
+		if d != 0 {
+			due = min(due, d)
+		}
 	}
 	for _, a := range s.aides {
 		if a.due != 0 {

@@ -30,7 +30,12 @@ func (s *scanner) prepare() error {
 		return &cli.Failure{Doing: "find " + s.Dir, Err: err}
 	}
 	if s.path = path; s.legacy != nil {
-		s.path = s.legacy.path
+		s.path, s.Source = s.legacy.path, s.legacy.source
+	}
+	if s.legacy == nil && s.Source != "" {
+		if err := s.prepareMirror(); err != nil {
+			return err
+		}
 	}
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.print.Warn("become", "a child subreaper", err)

@@ -14,11 +14,8 @@ import (
 	"vigil/internal/svdir"
 )
 
-func TestOverflowLooksAtEverything(t *testing.T) {
-	w := newWorld(t)
-	w.make("old")
-	w.start()
-	w.expect("added old", "supervised old")
+// overflow has more changes made while svscan is stopped than the kernel keeps for it.
+func (w *world) overflow() {
 	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
 	w.check(err)
 	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
@@ -29,6 +26,33 @@ func TestOverflowLooksAtEverything(t *testing.T) {
 		w.check(os.WriteFile(path, nil, 0o600))
 		w.check(os.Remove(path))
 	}
+}
+
+func TestOverflowWithTemplates(t *testing.T) {
+	w := newWorld(t)
+	w.make("web@")
+	number := w.path("web@/" + svdir.Instances)
+	w.check(os.WriteFile(number, []byte("1\n"), 0o600))
+	w.start()
+	w.expect("added web@1", "supervised web@1")
+	w.overflow()
+	w.check(os.WriteFile(number, []byte("2\n"), 0o600))
+	w.check(os.WriteFile(w.path("web@/finish"), nil, 0o600))
+	w.signal(syscall.SIGCONT)
+	w.expect("added web@2", "supervised web@2")
+	for _, name := range []string{"web@1", "web@2"} {
+		if _, err := os.Lstat(w.path(name + "/finish")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOverflowLooksAtEverything(t *testing.T) {
+	w := newWorld(t)
+	w.make("old")
+	w.start()
+	w.expect("added old", "supervised old")
+	w.overflow()
 	w.make("new")
 	w.check(os.RemoveAll(w.path("old")))
 	w.signal(syscall.SIGCONT)

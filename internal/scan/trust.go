@@ -64,7 +64,7 @@ func writables(service string) []string {
 
 // lookForDanger returns a complaint of the first danger, if there is one.
 func lookForDanger(name string) *Complain {
-	if checkScanDir() != nil {
+	if checkScanDir(".") != nil {
 		return &Complain{Name: name, Reason: "the scan directory " + svdir.ErrWritable.Error()}
 	}
 	for file, err := range dangers(name) {
@@ -76,10 +76,10 @@ func lookForDanger(name string) *Complain {
 	return nil
 }
 
-// checkScanDir reports that others may put services for root into the working directory. Its owner may.
-func checkScanDir() error {
+// checkScanDir reports that others may put services for root into a directory. Its owner may.
+func checkScanDir(dir string) error {
 	var st unix.Stat_t
-	if err := unix.Stat(".", &st); err != nil {
+	if err := unix.Stat(dir, &st); err != nil {
 		return nil // it is gone, and nothing can be put there
 	}
 	return svdir.TrustOwner(&st).Check(&st)

@@ -35,6 +35,7 @@ const (
 // argument a line; unknown words are ignored.
 type legacy struct {
 	path    string          // of the scan directory
+	source  string          // of what it has links to
 	known   map[string]bool // the services that were told to be there
 	stopped map[string]bool // those of them whose supervise was told to exit, and stays away
 	unsent  [][]byte        // events that wait for room
@@ -43,6 +44,7 @@ type legacy struct {
 
 const (
 	legacyPath    = "path"
+	legacySource  = "source"
 	legacyKnown   = "service"
 	legacyStopped = "stopped"
 	legacyEvent   = "event"
@@ -53,6 +55,7 @@ func (l *legacy) encode() []byte {
 	var b []byte
 	line := func(word, argument string) { b = append(b, word+" "+argument+"\n"...) }
 	line(legacyPath, l.path)
+	line(legacySource, l.source)
 	line(legacyTried, l.tried)
 	for name := range l.known {
 		line(legacyKnown, name)
@@ -73,6 +76,8 @@ func decodeLegacy(b []byte) *legacy {
 		switch word {
 		case legacyPath:
 			l.path = argument
+		case legacySource:
+			l.source = argument
 		case legacyTried:
 			l.tried = argument
 		case legacyKnown:
@@ -192,7 +197,9 @@ func (s *scanner) upgrade(tried string) error {
 	if s.ending || s.quit {
 		return errEnding
 	}
-	l := legacy{path: s.path, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue, tried: tried}
+	l := legacy{
+		path: s.path, source: s.Source, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue, tried: tried,
+	}
 	for _, v := range s.all() {
 		for _, p := range v.posts() {
 			if v.settled && !p.retired {

@@ -98,7 +98,10 @@ func (w *watch) remove(name string) {
 }
 
 func growing(name string) []string {
-	return []string{"./" + name, "./" + name + "/" + svdir.Log, "./" + name + "/" + svdir.Env}
+	if !filepath.IsAbs(name) {
+		name = "./" + name
+	}
+	return []string{name, name + "/" + svdir.Log, name + "/" + svdir.Env}
 }
 
 func (w *watch) events() <-chan fsnotify.Event {

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 			err = os.WriteFile("/proc/sys/user/max_inotify_instances", []byte("0"), 0)
 		}
 		if err == nil {
-			err = Run(Config{Dir: os.Getenv("SCAN_TEST_DIR"), Supervise: self, Stderr: os.Stderr})
+			err = Run(Config{Dir: os.Getenv("SCAN_TEST_DIR"), Supervise: self, Stderr: os.Stderr, MaxInstances: 2})
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

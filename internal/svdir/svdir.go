@@ -30,7 +30,7 @@ const (
 	PreStop     = Hooks + "/pre-stop"
 	PostStop    = Hooks + "/post-stop"
 	Rules       = "rules"  // a directory, one line each
-	Notify      = "notify" // a directory of sinks
+	Sinks       = "notify" // a directory: who is told of what happens; in ScanOwn, of all services
 	Metrics     = "metrics"
 	Unmonitored = "unmonitored"
 )
@@ -61,6 +61,7 @@ const (
 	Hub           = "svevents"
 	Monitor       = "svmon"
 	Samples       = "samples" // of Monitor: those of the last tick
+	Queue         = "queue"   // notifications that wait
 )
 
 // Modes of what this suite makes. The mode and the owner of a FIFO that is there already are the

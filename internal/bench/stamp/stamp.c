@@ -3,13 +3,16 @@
  * static, so that as little of what is measured as possible is its own.
  *
  * STAMPS is the path of the FIFO that the benchmark reads: one line a start, "NANOSECONDS PID
- * NAME", by the monotonic clock; NAME is the service directory's.
+ * NAME", by the monotonic clock; NAME is the service directory's. With a file notification-fd it says
+ * that it is ready, on descriptor READY; with a file restart, which says never, it ends at once.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define READY 3
 
 int main(void)
 {
@@ -28,6 +31,10 @@ int main(void)
 	if (fd < 0 || n >= (int)sizeof line || write(fd, line, n) != n)
 		return 111;
 	close(fd);
+	if (access("notification-fd", F_OK) == 0 && write(READY, "\n", 1) != 1)
+		return 111;
+	if (access("restart", F_OK) == 0)
+		return 0;
 	for (;;)
 		pause();
 }
