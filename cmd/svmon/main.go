@@ -11,6 +11,7 @@ import (
 )
 
 const usage = `svmon serve
+       svmon top [-1] [NAME ...]
        svmon samples [-j] [NAME ...]
        svmon metrics [-i INTERVAL] FILE
        svmon probe LINE
@@ -22,6 +23,8 @@ const help = `usage: ` + usage + `
 Watches what services use, and does what their rules say; see svmon(8), svmon-rules(5) and svmon-notify(5).
 
   serve                be the monitor of a scan directory; svscan starts it as .svscan/svmon
+  top                  a live table of services: what they use, their processes and their events
+    -1, --once         print once what "samples" prints
   samples              print what services use now
     -j, --json         as the lines of the hub
   metrics FILE         keep a file for Prometheus' node_exporter up to date
@@ -56,6 +59,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case "serve":
 		return serve(ctx, rest, stderr)
+	case "top":
+		return live(ctx, rest, stdout)
 	case "samples":
 		return samples(ctx, rest, stdout)
 	case "metrics":

@@ -74,6 +74,7 @@ var packages = map[string]string{
 	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
 	"python3":        "/usr/bin/python3",
 	"systemd":        "/usr/bin/systemd-notify",
+	"tmux":           "/usr/bin/tmux",
 
 	"python3-aiosmtpd": "/usr/bin/aiosmtpd",
 }
