@@ -151,7 +151,8 @@ const maxJobs = 64
 func (m *monitor) start(s *service, c *check, args []string, env environment) {
 	if s.queue == nil {
 		s.queue = &queue{make(chan func(), maxJobs)}
-		go s.queue.run(m.ctx)
+		q := s.queue
+		m.running.Go(func() { q.run(m.ctx) })
 	}
 	dir, timeout := s.dir, c.rule.Timeout
 	job := func() {

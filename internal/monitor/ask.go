@@ -78,11 +78,12 @@ func (m *monitor) listen(s *service, c *check, now time.Time) {
 func (m *monitor) askLong(s *service, c *check) {
 	c.busy = true
 	env := m.environment(s, c, observation{}, "")
-	go func(r rule.Rule, before fileState) {
+	r, before := c.rule, c.file
+	m.running.Go(func() {
 		ctx, stop := context.WithTimeout(m.ctx, r.Timeout)
 		defer stop()
-		m.answer(look(ctx, s.dir, env, c, &r, before), s, c)
-	}(*c.rule, c.file)
+		m.answer(look(ctx, s.dir, env, c, r, before), s, c)
+	})
 }
 
 func (m *monitor) answer(r result, s *service, c *check) {
@@ -230,7 +231,7 @@ func (m *monitor) askMetrics(s *service, c *check) {
 	s.printing = true
 	env := m.environment(s, c, observation{}, "")
 	timeout := c.rule.Timeout
-	go func() {
+	m.running.Go(func() {
 		ctx, stop := context.WithTimeout(m.ctx, timeout)
 		defer stop()
 		out, err := runProgram(ctx, s.dir, []string{metricsProgram}, env)
@@ -239,7 +240,7 @@ func (m *monitor) askMetrics(s *service, c *check) {
 			r.prints, r.broken = parsePrinted(out)
 		}
 		m.answer(r, s, nil)
-	}()
+	})
 }
 
 // parsePrinted reads lines of a name and a number. Those that are good count, whatever the others are.

@@ -27,14 +27,19 @@ var (
 
 // load reads the rules of a service. One that is wrong is told of, and leaves what was there before.
 func (m *monitor) load(s *service, now time.Time) {
-	s.stale = false
+	s.stale, s.lookAt = false, time.Time{}
 	m.watch.add(s.name, s.dir)
 	s.unmonitored = exists(filepath.Join(s.dir, svdir.Unmonitored)) && !s.host
 	checks := map[string]*check{}
 	err := eachRule(s.dir, s.host, func(name, line string, r *rule.Rule, err error) {
 		old := s.checks[name]
 		file := svdir.Rules + "/" + name
-		if m.report(s, file, err); err != nil {
+		if err != nil && isYoung(filepath.Join(s.dir, file), now) {
+			s.lookAt = now.Add(writing)
+		} else {
+			m.report(s, file, err)
+		}
+		if err != nil {
 			if old != nil && !errors.Is(err, fs.ErrNotExist) {
 				checks[name] = old
 			}
@@ -60,6 +65,15 @@ func (m *monitor) load(s *service, now time.Time) {
 			s.detail.IO = s.detail.IO || c.rule.Subject.Name == "read" || c.rule.Subject.Name == "write"
 		}
 	}
+}
+
+// writing is how long a file that is wrong may take to be written whole.
+const writing = time.Second
+
+// isYoung reports that a file was changed a moment ago.
+func isYoung(path string, now time.Time) bool {
+	info, err := os.Stat(path)
+	return err == nil && now.Sub(info.ModTime()).Abs() < writing
 }
 
 func later(a, b time.Time) time.Time {

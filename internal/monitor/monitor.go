@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"vigil/internal/cli"
@@ -34,6 +35,7 @@ type monitor struct {
 	own, scan string
 	print     *cli.Printer
 	ctx       context.Context // of what it starts
+	running   sync.WaitGroup  // what it has started
 
 	services map[string]*service
 	seen     map[string]bool // in the snapshot that comes in; nil when none does
@@ -68,6 +70,8 @@ func Run(ctx context.Context, c Config) error {
 	ended := make(chan error, 1)
 	go func() { ended <- m.follow(ctx, items) }()
 	err := m.loop(ctx, items, ended, c.Rescan)
+	stop()
+	m.running.Wait() // programs are killed with their groups
 	m.forgetSamples()
 	return err
 }
@@ -139,7 +143,7 @@ func (m *monitor) hint(name string) {
 // work does what is due.
 func (m *monitor) work(now time.Time) {
 	for _, s := range m.services {
-		if s.stale {
+		if s.stale || !s.lookAt.IsZero() && !s.lookAt.After(now) {
 			m.load(s, now)
 		}
 	}
@@ -156,7 +160,7 @@ func (m *monitor) work(now time.Time) {
 func (m *monitor) due() time.Time {
 	due := earlier(m.tickAt, m.out.retryAt)
 	for _, s := range m.services {
-		due = earlier(due, s.due())
+		due = earlier(earlier(due, s.due()), s.lookAt)
 	}
 	return due
 }

@@ -32,7 +32,8 @@ type service struct {
 	deaths    int
 	beatAt    time.Time
 
-	stale       bool // its files are to be looked at
+	stale       bool      // its files are to be looked at
+	lookAt      time.Time // so is one that was perhaps being written; zero: there is none
 	unmonitored bool
 	checks      map[string]*check
 	printing    bool // ./metrics runs
