@@ -38,7 +38,6 @@ func metrics(ctx context.Context, args []string, stderr io.Writer) error {
 	defer stop()
 	path := filepath.Join(svdir.ScanDir(), svdir.ScanOwn, svdir.EventsSocket)
 	s := subscribe.New(path, subscribe.Filter{Events: []event.Kind{"*", event.Sample}, Every: every})
-	defer func() { _ = s.Close() }() // it was only read
 	print := cli.NewPrinter("svmon", stderr)
 	s.Lost = func(err error) {
 		if err != nil {
@@ -52,13 +51,17 @@ func metrics(ctx context.Context, args []string, stderr io.Writer) error {
 func keep(ctx context.Context, s *subscribe.Stream, file string, every time.Duration, print *cli.Printer) error {
 	items, ended := make(chan subscribe.Item), make(chan error, 1)
 	go func() {
+		defer func() { _ = s.Close() }() // it was only read
 		for {
 			item, err := s.Next(ctx)
 			if err != nil {
 				ended <- err
 				return
 			}
-			items <- item
+			select {
+			case items <- item:
+			case <-ctx.Done():
+			}
 		}
 	}()
 	tick := time.NewTicker(every)

@@ -2,6 +2,7 @@ package top
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,15 +23,15 @@ var bars = []rune(" ▁▂▃▄▅▆▇█")
 
 // bar draws the history of a figure.
 func bar(values []float64, full float64) string {
-	text := strings.Repeat(" ", history-len(values))
+	text := []rune(strings.Repeat(" ", history-len(values)))
 	for _, v := range values {
 		i := int(v / full * float64(len(bars)-1))
 		if v > 0 {
 			i = max(1, i)
 		}
-		text += string(bars[min(max(0, i), len(bars)-1)])
+		text = append(text, bars[min(max(0, i), len(bars)-1)])
 	}
-	return text
+	return string(text)
 }
 
 func procs(r *row) string {
@@ -186,13 +187,9 @@ func (m *Model) pane() []string {
 		if r.Service != m.selected {
 			continue
 		}
-		text := r.Time.Local().Format("15:04:05") + " " + string(r.Event)
-		for _, more := range []string{string(r.State), r.Why, r.Command, r.Reason} {
-			if more != "" {
-				text += " " + more
-			}
-		}
-		lines = append([]string{fit(cli.Printable(text), m.width)}, lines...)
+		words := []string{r.Time.Local().Format("15:04:05"), string(r.Event), string(r.State), r.Why, r.Command, r.Reason}
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+		lines = append([]string{fit(cli.Printable(strings.Join(words, " ")), m.width)}, lines...)
 	}
 	for len(lines) < eventLines {
 		lines = append(lines, "")
