@@ -17,10 +17,10 @@ import (
 	"vigil/internal/supervise"
 )
 
-const usage = `supervise [-R] [-l] [-e FIFO] DIR
-       supervise -t DIR`
+const usage = "supervise [-R] [-l] [-e FIFO] DIR"
 
 const help = `usage: ` + usage + `
+       supervise -t DIR
 
 Starts the program DIR/run, restarts it when it dies, and takes commands for it.
 

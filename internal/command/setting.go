@@ -251,7 +251,7 @@ func read(dir int, service string, k settings.Key) Value {
 		b, err = status.ReadFile(dir, k.Name, maxVariable)
 		line, _, _ = strings.Cut(string(b), "\n")
 		line = strings.ReplaceAll(strings.TrimRight(line, " \t"), "\x00", "\n")
-	} else if line, err = settings.ReadLine(dir, k.Name); err == nil {
+	} else if line, err = settings.ReadLine(dir, k.Name); err == nil || k.Name == settings.ForksFile && errors.Is(err, settings.ErrEmpty) {
 		err = settings.Check(service, k.Name, line)
 	}
 	switch {

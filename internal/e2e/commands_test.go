@@ -69,7 +69,8 @@ var packages = map[string]string{
 	"nginx-light":  "/usr/sbin/nginx",
 	"redis-server": "/usr/bin/redis-server",
 
-	"postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
+	"openssh-server": "/usr/sbin/sshd",
+	"postgresql-15":  "/usr/lib/postgresql/15/bin/postgres",
 
 	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
 	"python3":        "/usr/bin/python3",

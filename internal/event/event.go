@@ -62,6 +62,9 @@ const (
 	Answer Kind = "answer"
 )
 
+// RenamedTo begins the reason of a Removed that says only that the service has another name, which follows.
+const RenamedTo = "renamed to "
+
 // A Phase is the state of a service in one word.
 type Phase string
 
@@ -113,6 +116,7 @@ type Record struct {
 
 	Command string // the word of a command
 	Signal  string // what was sent
+	Was     string // the name before, in the first event under another
 	File    string // of a config or scan-error event
 	Reason  string // what is wrong, for people
 	Status  string // what run says of itself
@@ -125,6 +129,7 @@ type Record struct {
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
 	Released   bool   // the program is known to have been let go
+	Forked     string // what PID is of a run that puts itself into the background: launcher, any or named
 	Start      uint64 // kernel start time of PID, in ticks since boot
 	Term       bool   // TERM was sent and it is not yet dead
 	Leaving    bool   // supervise exits when the service is down

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type count struct {
 	Time    time.Time `json:"time"`
 	Removed bool      `json:"removed,omitempty"` // svscan said so: another service may have the name next
 	Added   bool      `json:"added,omitempty"`   // and after that, that there is one, or the same again
+	Was     string    `json:"was,omitempty"`     // the name whose count this one goes on with
 }
 
 // An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
@@ -170,7 +172,7 @@ func (in *intake) record(b *batch, r *event.Record, now time.Time) {
 // seen reports that a numbered record has been here before: supervise repeats its last one when it
 // starts. Otherwise from is the first number of a hole before the record, 0 for none.
 func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
-	last, known := in.counts[source(r)]
+	last, known := in.last(r)
 	switch {
 	case !known || r.N == last.N+1:
 		return false, 0
@@ -186,30 +188,78 @@ func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
 	return false, 1 // what supervise had counted was lost, and then its first records
 }
 
+// last returns the count that a record goes on with: that of its source, or, in the first one under
+// another name, that of the name before.
+func (in *intake) last(r *event.Record) (last count, known bool) {
+	last, known = in.counts[source(r)]
+	was := cmp.Or(r.Was, last.Was)
+	before, isKnown := in.counts[was]
+	isRepeated := r.N == last.N && r.Time.Equal(last.Time)
+	isFirst := !known || last.Removed || last.Added || last.Was != ""
+	if r.By != "" || was == "" || !isKnown || !isFirst || isRepeated || r.N <= before.N {
+		return last, known
+	}
+	return count{N: before.N, Time: before.Time}, true
+}
+
+// part ends what is left of a name that goes on under another: from here on it is another service's, or
+// nobody's. The count is that of the other until it has told something.
+func (in *intake) part(name string) {
+	for other, c := range in.counts {
+		if c.Was == name {
+			before := in.counts[name]
+			in.counts[other] = count{N: before.N, Time: before.Time}
+		}
+	}
+}
+
+// remove notes that nobody has a name any more.
+func (in *intake) remove(name string) {
+	if c, known := in.counts[name]; known {
+		c.Removed, c.Added = true, false
+		in.counts[name] = c
+	}
+}
+
 // count notes what a record says of the counts.
 func (in *intake) count(r *event.Record) {
 	last, known := in.counts[source(r)]
 	switch {
 	case r.N > 0:
+		if known && (r.N <= last.N || r.Was != "") {
+			in.part(source(r))
+		}
+		if r.By == "" {
+			in.remove(cmp.Or(r.Was, last.Was))
+		}
 		// A service that is removed still has a few words to say.
 		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
 	}
+	if r.By != "" {
+		in.countScan(r)
+	}
+}
+
+// countScan notes what svscan says of the counts of others.
+func (in *intake) countScan(r *event.Record) {
 	c, known := in.counts[r.Service]
-	if r.By == "" || !known {
-		return
+	before, isBefore := in.counts[r.Was]
+	switch {
+	case r.Event == event.Added && r.Was != "" && before.Removed: // its supervise has told it already
+	case r.Event == event.Added && r.Was != "" && isBefore:
+		in.part(r.Service)
+		c.Was = r.Was
+		in.counts[r.Service] = c
+	case r.Event == event.Added && known: // after a svscan had brought everything down it is the same, whose count goes on
+		c.Added, c.Removed = c.Removed, false
+		in.counts[r.Service] = c
+	case r.Event == event.Removed && !strings.HasPrefix(r.Reason, event.RenamedTo):
+		in.remove(r.Service)
+		in.remove(c.Was)
 	}
-	switch r.Event {
-	case event.Removed:
-		c.Removed, c.Added = true, false
-	case event.Added: // after a svscan had brought everything down it is the same, whose count goes on
-		if !strings.HasPrefix(r.Reason, "renamed from ") {
-			c.Added, c.Removed = c.Removed, false
-		}
-	}
-	in.counts[r.Service] = c
 }
 
 // field returns a number of a record that only the hub writes, or 0.

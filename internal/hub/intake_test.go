@@ -24,6 +24,16 @@ func at(service, kind string, n, seconds int) string {
 
 func by(line string) string { return strings.Replace(line, `,"event"`, `,"by":"svscan","event"`, 1) }
 
+func was(line, name string) string {
+	return strings.TrimSuffix(line, "}\n") + fmt.Sprintf(`,"was":%q}`, name) + "\n"
+}
+
+// renamed is what svscan tells of a rename, by its count n and the next.
+func renamed(from, to string, n, seconds int) string {
+	gone := strings.TrimSuffix(by(at(from, "removed", n, seconds)), "}\n") + `,"reason":"renamed to ` + to + `"}` + "\n"
+	return gone + was(by(at(to, "added", n+1, seconds)), from)
+}
+
 // take gives text to an intake and returns what comes of it, as "seq service event" and the numbers of a gap.
 func take(t *testing.T, in *intake, now time.Time, text string) []string {
 	t.Helper()
@@ -76,8 +86,37 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 1, 1) + by(at("a", "removed", 1, 2)) + by(at("a", "added", 2, 3)) + at("a", "up", 1, 4),
 			[]string{"1 a up", "2 a removed", "3 a added", "4 a up"},
 		},
-		"no count": {`{"service":"a","event":"mine"}` + "\n" + `{"service":"a","event":"mine"}` + "\n", []string{"1 a mine", "2 a mine"}},
-		"a sample": {`{"service":"a","event":"sample"}` + "\n" + at("a", "up", 1, 1), []string{"0 a sample", "1 a up"}},
+		"renamed, a hole": {
+			at("a", "up", 9, 1) + was(at("b", "adopted", 12, 2), "a"),
+			[]string{"1 a up", "2 b gap 10-11=2", "3 b adopted"},
+		},
+		"renamed, the first lost": {
+			at("a", "up", 9, 1) + renamed("a", "b", 1, 2) + at("a", "command", 11, 3) + at("b", "up", 14, 4),
+			[]string{"1 a up", "2 a removed", "3 b added", "4 a gap 10-10=1", "5 a command", "6 b gap 12-13=2", "7 b up"},
+		},
+		"renamed, and repeated": {
+			at("a", "up", 9, 1) + was(at("b", "adopted", 10, 2), "a") + was(at("b", "adopted", 10, 2), "a") + at("b", "up", 11, 3),
+			[]string{"1 a up", "2 b adopted", "3 b up"},
+		},
+		"renamed to a name that was another's": {
+			at("a", "up", 9, 1) + at("b", "up", 40, 1) + by(at("b", "removed", 1, 2)) + was(at("b", "adopted", 12, 3), "a"),
+			[]string{"1 a up", "2 b up", "3 b removed", "4 b gap 10-11=2", "5 b adopted"},
+		},
+		"renamed, and another has the name": {
+			at("a", "up", 9, 1) + renamed("a", "b", 1, 2) + by(at("a", "added", 3, 2)) + at("a", "supervised", 1, 3) + at("b", "adopted", 12, 4) + at("a", "up", 2, 5),
+			[]string{"1 a up", "2 a removed", "3 b added", "4 a added", "5 a supervised", "6 b gap 10-11=2", "7 b adopted", "8 a up"},
+		},
+		"renamed, as its supervise has told before": {
+			at("a", "up", 9, 1) + was(at("b", "command", 10, 2), "a") + renamed("a", "b", 1, 2) + at("b", "up", 11, 3),
+			[]string{"1 a up", "2 b command", "3 a removed", "4 b added", "5 b up"},
+		},
+		"renamed in turn": {
+			at("a", "up", 9, 1) + at("b", "up", 5, 1) + was(at("c", "adopted", 10, 2), "a") + was(at("a", "adopted", 7, 3), "b") + at("c", "up", 11, 4),
+			[]string{"1 a up", "2 b up", "3 c adopted", "4 a gap 6-6=1", "5 a adopted", "6 c up"},
+		},
+		"renamed by nobody known": {was(at("b", "adopted", 12, 2), "a"), []string{"1 b adopted"}},
+		"no count":                {`{"service":"a","event":"mine"}` + "\n" + `{"service":"a","event":"mine"}` + "\n", []string{"1 a mine", "2 a mine"}},
+		"a sample":                {`{"service":"a","event":"sample"}` + "\n" + at("a", "up", 1, 1), []string{"0 a sample", "1 a up"}},
 	} {
 		in := intake{counts: map[string]count{}}
 		if got := take(t, &in, noon, c.text); !slices.Equal(got, c.want) {

@@ -17,9 +17,15 @@ func (t *step) began(b Began) {
 		t.resume(b.Prior)
 	}
 	hello := event.Supervised
-	if b.Alive && t.Role != NoRole {
+	switch {
+	case b.Alive && t.Role != NoRole:
 		hello = event.Adopted
 		t.Released = !b.Stage
+		t.adopt()
+	case t.Role == Run && t.inherits(b.Exit, b.Heir):
+		hello = event.Adopted
+		t.take(b.Heir)
+		t.Term = false // it was not sent that
 		t.adopt()
 	}
 	t.tell(event.Record{Event: hello, Why: b.Why})
@@ -64,8 +70,12 @@ func (t *step) goOnStopping() {
 func (t *step) adopt() {
 	switch t.Role {
 	case Run:
-		if t.Phase != event.PhaseStopping {
+		switch {
+		case t.Phase == event.PhaseStopping:
+		case t.Phase == event.PhaseUp, t.Fork == NoFork, t.isFound():
 			t.Phase = event.PhaseUp
+		case t.Fork == Any:
+			t.lookAgain()
 		}
 		if !t.Ready && t.Phase == event.PhaseUp && !t.set.Tells() {
 			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
@@ -100,7 +110,9 @@ func (t *step) resume(r event.Record) {
 	t.EOFAt, t.Clearing, t.ForGood = r.EOFAt, r.Clearing, r.ForGood
 	switch r.Program {
 	case "run":
-		t.Role, t.RunPID = Run, r.PID
+		if t.Role = Run; r.Forked == "" {
+			t.RunPID = r.PID
+		}
 		t.Stages = t.set.DownSignal[max(0, len(t.set.DownSignal)-r.Stages):]
 		t.StageAt, t.KillAt = r.StageAt, r.KillAt
 	case "finish":
@@ -111,6 +123,7 @@ func (t *step) resume(r event.Record) {
 	}
 	t.PID, t.Start, t.Released = r.PID, r.Start, r.Released
 	t.Ready, t.Paused, t.Term, t.StatusText = r.Ready, r.Paused, r.Term, r.Status
+	t.Fork = parseFork(r.Forked)
 }
 
 // resumeIdle takes over a service of which nothing runs.

@@ -66,6 +66,8 @@ func (w *world) checkTimers() {
 	asked := up && !s.Paused && w.set.Asks() && (s.Ready && w.set.CheckFailures != 0 || !s.Ready && !w.set.Says())
 	guarded := up && s.Ready && !s.Paused && w.set.NotifySocket && w.set.Watchdog != 0
 	triesAgain := s.Phase == event.PhaseFailed && s.Want != WantDown
+	forks := s.Phase == event.PhaseStarting && s.Fork != NoFork
+	follows := s.Phase == event.PhaseStarting && s.Fork == Any
 	ages := s.Phase == event.PhaseUp && w.set.MaxAge.Age != 0
 	for _, timer := range []struct {
 		name string
@@ -75,7 +77,8 @@ func (w *world) checkTimers() {
 	}{
 		{"next", s.NextAt, s.Phase == event.PhaseBackoff || triesAgain, s.Phase == event.PhaseBackoff || triesAgain},
 		{"ready", s.ReadyAt, up && !s.Ready && !w.set.Tells(), up && !w.set.Tells()},
-		{"not ready", s.ReadyBy, false, up && !s.Ready && w.set.TimeoutReady != 0},
+		{"not ready", s.ReadyBy, false, (up || forks) && !s.Ready && w.set.TimeoutReady != 0},
+		{"follow", s.FollowAt, follows, follows},
 		{"watchdog", s.WatchAt, guarded, guarded},
 		{"check", s.CheckAt, asked && !s.Checking, asked && !s.Checking},
 		{"end of a check", s.CheckEnd, s.CheckPID != 0 && !w.probe.killed, s.CheckPID != 0},

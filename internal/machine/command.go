@@ -174,7 +174,7 @@ func (t *step) reload() {
 func (t *step) stop(c control.Command) {
 	first := t.Phase != event.PhaseStopping
 	t.Asked, t.Phase = true, event.PhaseStopping
-	t.ReadyAt, t.ReadyBy = 0, 0
+	t.ReadyAt, t.ReadyBy, t.FollowAt, t.Told = 0, 0, 0, false
 	t.endCheck()
 	if t.KillAt == 0 {
 		t.KillAt = t.after(t.set.TimeoutKill)

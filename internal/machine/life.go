@@ -29,6 +29,9 @@ func (t *step) staged(s Staged) {
 	case Run:
 		t.Role, t.PID, t.Start, t.Released = Run, s.PID, s.Start, false
 		t.RunPID = s.PID
+		if t.Fork = NoFork; t.set.Forks.On {
+			t.Fork = Launcher
+		}
 		t.Starts++
 		t.Asked, t.Sent, t.Why = false, "", ""
 		t.Since = t.at.Wall
@@ -56,6 +59,13 @@ func (t *step) ran(r Ran) {
 		return
 	}
 	if t.Released = true; r.Role == Finish {
+		t.do(Record{})
+		return
+	}
+	if t.Fork == Launcher {
+		if t.Phase == event.PhaseStarting {
+			t.ReadyBy = t.after(t.set.TimeoutReady)
+		}
 		t.do(Record{})
 		return
 	}
@@ -93,6 +103,7 @@ const tryTime = 5 * time.Second
 func (t *step) forget() {
 	t.Role, t.PID, t.Start, t.Released = NoRole, 0, 0, false
 	t.Paused, t.Term, t.Ready = false, false, false
+	t.Fork, t.Told, t.ForkedAt, t.FollowAt = NoFork, false, 0, 0
 	t.ReadySince, t.StatusText = time.Time{}, ""
 	t.Stages = nil
 	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
@@ -126,6 +137,8 @@ func (t *step) died(d Died) {
 			return
 		}
 		t.settle(false)
+	case t.Role == Run && t.inherits(d.Exit, d.Heir):
+		t.follow(d.Heir)
 	case t.Role == Run:
 		t.runDied(d)
 	case t.Role == Finish:
@@ -180,6 +193,10 @@ func (t *step) helperDied(d Died) {
 		t.settle(t.ForGood)
 	case t.Phase == event.PhaseWaiting && len(t.Leftover.PIDs) == 0:
 		t.start()
+	case t.Phase == event.PhaseStarting && t.Fork == Any && d.Heir.Named:
+		t.follow(d.Heir)
+	case t.Phase == event.PhaseStarting && t.Fork == Any && t.FollowAt == 0:
+		t.lookAgain()
 	}
 }
 
@@ -323,6 +340,9 @@ func (t *step) ticked() {
 		t.kill(t.ScriptPID, settings.TimeoutFinish)
 	}
 	if t.due(&t.ClearAt) {
+		t.do(Look{})
+	}
+	if t.due(&t.FollowAt) {
 		t.do(Look{})
 	}
 	if t.due(&t.AgeAt) && t.Role == Run {

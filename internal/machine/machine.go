@@ -104,6 +104,8 @@ type State struct {
 	Sent     control.Signal // the last signal that the operator sent
 	Why      string         // the reason that came with it
 	Ready    bool
+	Fork     Fork
+	Told     bool // that it is ready, before it was up
 
 	Exit       event.Exit // of the last run
 	RunPID     int        // of the last run: the process group that finish is told
@@ -111,6 +113,7 @@ type State struct {
 	Since      time.Time // last start, or last time it went down
 	ReadySince time.Time
 	StartedAt  time.Duration
+	ForkedAt   time.Duration    // when the launcher has ended
 	Delay      time.Duration    // of the back-off; what is below its least means that
 	Flaps      []time.Duration  // when run died, the last deaths that count
 	Retries    int              // of a service that was held because it was flapping
@@ -146,6 +149,7 @@ type State struct {
 	ClearAt  time.Duration // look again whether the process group is empty
 	AgeAt    time.Duration // run is too old
 	EOFAt    time.Duration // a logger that has not ended on end of file is stopped
+	FollowAt time.Duration // look again for the pid file
 }
 
 // Leftover is what still lives of run's helpers when run is dead.
@@ -211,14 +215,15 @@ func (s State) Step(in Input) (State, []Action) {
 	return t.State, t.actions
 }
 
-// signalFirst puts the signals before all else: what is on disk, which is the state after the whole
-// step, has been done.
+// signalFirst puts the signals, and who they are for, before all else: what is on disk, which is the state
+// after the whole step, has been done.
 func (t *step) signalFirst() {
 	slices.SortStableFunc(t.actions, func(a, b Action) int { return rank(a) - rank(b) })
 }
 
 func rank(a Action) int {
-	if _, ok := a.(Signal); ok {
+	switch a.(type) { //nolint:gochecksumtype // the others stay behind
+	case Signal, Follow:
 		return 0
 	}
 	return 1
@@ -247,7 +252,7 @@ func (s State) Deadline() time.Duration {
 	var first time.Duration
 	for _, d := range []time.Duration{
 		s.NextAt, s.ReadyAt, s.StageAt, s.KillAt, s.FinishAt, s.ScriptAt, s.ClearAt, s.EOFAt, s.AgeAt,
-		s.ReadyBy, s.CheckAt, s.CheckEnd, s.WatchAt,
+		s.ReadyBy, s.CheckAt, s.CheckEnd, s.WatchAt, s.FollowAt,
 	} {
 		if d != 0 && (first == 0 || d < first) {
 			first = d

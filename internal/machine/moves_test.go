@@ -27,18 +27,18 @@ func (w *world) do(m move) {
 			*d = w.now
 		}
 	}
-	w.refuse, w.left = m.refuse, m.left
+	w.refuse, w.left, w.heir = m.refuse, m.left, m.heir
 	if _, changed := m.what.(NeedsChanged); changed {
 		w.unmet = m.unmet
 	}
 	w.turn(m.what)
-	w.refuse, w.left = false, Leftover{}
+	w.refuse, w.left, w.heir = false, Leftover{}, Heir{}
 }
 
 func deadlines(s *State) []*time.Duration {
 	return []*time.Duration{
 		&s.NextAt, &s.ReadyAt, &s.StageAt, &s.KillAt, &s.FinishAt, &s.ScriptAt, &s.ClearAt, &s.EOFAt, &s.AgeAt,
-		&s.ReadyBy, &s.CheckAt, &s.CheckEnd, &s.WatchAt,
+		&s.ReadyBy, &s.CheckAt, &s.CheckEnd, &s.WatchAt, &s.FollowAt,
 	}
 }
 
@@ -63,6 +63,12 @@ func (w *world) moves() []move {
 			continue
 		}
 		all |= 1 << i
+		if d == &w.state.FollowAt {
+			for _, h := range w.looks() {
+				moves = append(moves, move{what: Ticked{}, due: 1 << i, heir: h})
+			}
+			continue
+		}
 		for _, left := range w.lefts(*d != 0 && d == &w.state.ClearAt) {
 			moves = append(moves, move{what: Ticked{}, due: 1 << i, left: left})
 		}
@@ -76,7 +82,9 @@ func (w *world) moves() []move {
 	}
 	moves = append(moves, w.deaths()...)
 	for _, left := range w.lefts(false) {
-		moves = append(moves, move{what: Died{PID: stranger, Leftover: left}})
+		for _, h := range w.looks() {
+			moves = append(moves, move{what: Died{PID: stranger, Leftover: left, Heir: h}})
+		}
 	}
 	return moves
 }
@@ -133,8 +141,10 @@ func (w *world) deaths() []move {
 	}
 	for _, exit := range w.exits(w.main.role) {
 		for _, left := range w.lefts(w.main.stage != doomed) {
-			died := Died{PID: w.main.pid, Exit: exit, Leftover: left}
-			moves = append(moves, move{what: died}, move{what: died, long: true})
+			for _, h := range w.heirs() {
+				died := Died{PID: w.main.pid, Exit: exit, Leftover: left, Heir: h}
+				moves = append(moves, move{what: died}, move{what: died, long: true})
+			}
 		}
 	}
 	return moves
@@ -151,7 +161,7 @@ func (w *world) exits(r Role) []event.Exit {
 		return []event.Exit{{Ended: true, Unknown: true}, {Ended: true, Code: exitForGood}}
 	}
 	exits := []event.Exit{{Ended: true, Code: 3}}
-	if w.set.Restart.When != settings.Always {
+	if w.set.Restart.When != settings.Always || w.set.Forks.On {
 		exits = append(exits, event.Exit{Ended: true})
 	}
 	return exits
@@ -172,7 +182,7 @@ func (w *world) begins() []move {
 	case w.disk.Program == "":
 		return append(moves, move{what: again}, move{what: again, long: true})
 	}
-	if w.main.pid != 0 {
+	if w.main.pid != 0 && w.main.pid == w.disk.PID {
 		alive := again
 		alive.Alive = true
 		for _, isStage := range []bool{false, true} {
@@ -187,9 +197,14 @@ func (w *world) begins() []move {
 	if w.disk.Program == Finish.String() {
 		role = Finish
 	}
-	for _, exit := range w.exits(role) {
-		again.Exit = exit
-		moves = append(moves, move{what: again}, move{what: again, long: true})
+	exits, heirs := w.exits(role), []Heir{{}}
+	if w.disk.Forked != "" {
+		exits, heirs = w.found()
+	}
+	for _, again.Exit = range exits {
+		for _, again.Heir = range heirs {
+			moves = append(moves, move{what: again}, move{what: again, long: true})
+		}
 	}
 	return moves
 }

@@ -22,7 +22,7 @@ func (w *world) normalize() {
 		Asked: d.Asked && (d.Program != "" || d.Todo == todoFinish), StartedAt: w.now, DueAt: w.ahead(d.DueAt),
 		Term: d.Term && d.State == event.PhaseStopping, Stages: d.Stages, StageAt: w.ahead(d.StageAt),
 		KillAt: w.ahead(d.KillAt), EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
-		Flaps: w.recent(d.Flaps), Retries: min(d.Retries, w.set.Flap.Retries), Exit: w.verdict(d.Exit),
+		Flaps: w.recent(d.Flaps), Retries: min(d.Retries, w.set.Flap.Retries), Exit: w.verdict(d.Exit), Forked: d.Forked,
 	}
 	if d.Start != 0 {
 		d.Start = uint64(d.PID) * 10
@@ -59,6 +59,7 @@ func (w *world) normalize() {
 	} else {
 		s.Lived = 0
 	}
+	s.ForkedAt = 0
 	s.StartedAt, s.Delay, s.Since, s.ReadySince = w.now, 0, time.Time{}, time.Time{}
 	s.Flaps, s.Retries = w.recent(s.Flaps), min(s.Retries, w.set.Flap.Retries)
 	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && (w.set.Asks() || w.set.Watchdog != 0)
@@ -131,7 +132,7 @@ func (w *world) job(j Job) Job {
 func (w *world) key() string {
 	s, d := &w.state, &w.disk
 	b := make([]byte, 0, 160)
-	for _, text := range []string{string(s.Phase), s.Job.Program, string(d.State), string(d.Event), d.Want, d.Program, d.Todo} {
+	for _, text := range []string{string(s.Phase), s.Job.Program, string(d.State), string(d.Event), d.Want, d.Program, d.Todo, d.Forked} {
 		b = append(append(b, text...), 0)
 	}
 	for _, j := range append(slices.Clip(s.Queue), s.Job) {
@@ -142,9 +143,9 @@ func (w *world) key() string {
 		byte(s.ScriptPID), byte(d.N), byte(d.PID), byte(d.Group), byte(s.Lived/long),
 		byte(len(s.Flaps)), byte(len(d.Flaps)), byte(s.Retries), byte(d.Retries), byte(s.Exit.Code), byte(d.Exit.Code), bit(s.Exit.Ended, d.Exit.Ended))
 	b = append(append(b, s.WaitsFor...), bit(w.unmet != ""))
-	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused, s.Prepared))
+	b = append(b, byte(s.CheckPID), byte(s.CheckRun), byte(s.Failures), bit(s.Probing, s.Paused, s.Prepared, s.Told), byte(s.Fork))
 	for _, c := range []child{w.main, w.script, w.probe} {
-		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended))
+		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended, c.forked, c.named))
 	}
 	for _, p := range []promise{w.owed, w.kept} {
 		b = append(b, byte(p.want), bit(p.leaving, p.eof, p.finish))

@@ -35,10 +35,12 @@ func (t *step) asksReady() bool { return t.set.Asks() && !t.set.Says() }
 func (t *step) awaitReady() {
 	t.Failures = 0
 	if !t.set.Tells() {
-		t.ReadyAt = t.after(readyAfter)
+		t.ReadyAt, t.ReadyBy = t.after(readyAfter), 0
 		return
 	}
-	t.ReadyBy = t.after(t.set.TimeoutReady)
+	if t.Fork == NoFork { // else it was set when the launcher began
+		t.ReadyBy = t.after(t.set.TimeoutReady)
+	}
 }
 
 // becomeReady is the moment from which others may rely on run.
@@ -65,6 +67,7 @@ func (t *step) notified(n Notified) {
 		t.do(Record{})
 	}
 	if t.Phase != event.PhaseUp {
+		t.Told = t.Phase == event.PhaseStarting && (t.Told || n.Ready)
 		return
 	}
 	t.Released = true // what is not its program cannot have told

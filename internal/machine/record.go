@@ -21,6 +21,7 @@ func (s State) Fill(r *event.Record) {
 		r.PID = 0
 	}
 	r.Program = s.Role.String()
+	r.Forked = s.Fork.String()
 	r.Released = s.Released && s.Role != NoRole
 	r.Start = s.Start
 	r.Term, r.Leaving, r.Asked = s.Term, s.Leaving, s.Asked

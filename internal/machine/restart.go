@@ -162,7 +162,7 @@ func (t *step) jitter() time.Duration {
 
 // restartFor restarts run for a reason of our own; the first of several counts.
 func (t *step) restartFor(why string) {
-	if t.Phase == event.PhaseUp {
+	if t.Phase == event.PhaseUp || t.Phase == event.PhaseStarting {
 		t.Why = why
 		t.stop(control.Restart)
 	}

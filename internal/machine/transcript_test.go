@@ -128,13 +128,30 @@ func (p *player) input(words []string) {
 	case "died":
 		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "check": p.state.CheckPID, "stranger": 7}[arg(1)]
 		left := Leftover{Group: arg(3) == "group"}
-		if arg(3) != "" {
+		heir := p.heir(arg(3))
+		if arg(3) != "" && heir.PID == 0 {
 			left.PIDs = []int{7}
 		}
-		p.step(Died{PID: pid, Exit: parseExit(arg(2)), Leftover: left})
+		p.step(Died{PID: pid, Exit: parseExit(arg(2)), Leftover: left, Heir: heir})
+	case "look":
+		p.step(Died{Heir: p.heir(arg(1))})
 	default:
 		p.t.Fatalf("unknown input %q", words)
 	}
+}
+
+// heir is a process that may take run's place: the one of the pid file, or another; or the one that has.
+func (p *player) heir(word string) Heir {
+	pid := p.pid + 1
+	switch word {
+	case "heir", "named":
+		p.pid++
+	case "it":
+		pid = p.state.PID
+	default:
+		return Heir{}
+	}
+	return Heir{PID: pid, Start: uint64(pid) * 10, Group: pid, Named: word != "heir"}
 }
 
 // world sets up what surrounds the machine.
@@ -158,6 +175,8 @@ func (p *player) world(words []string) {
 			p.unmet = value
 		case "bind":
 			p.bound = true
+		case "forks":
+			p.set.Forks = settings.Forks{On: true, PIDFile: value}
 		case "control":
 			p.set.Control = value
 		case "runit":
@@ -207,6 +226,8 @@ func (p *player) began(words []string) {
 			b.Alive, b.Stage = true, true
 		case "exit":
 			b.Exit = parseExit(value)
+		case "heir", "named":
+			b.Heir = p.heir(key)
 		default:
 			p.t.Fatalf("unknown began %q", w)
 		}
@@ -298,6 +319,8 @@ func describe(a Action) string {
 		return "notify " + a.Bytes
 	case Tally:
 		return "tally"
+	case Follow:
+		return fmt.Sprint("follow ", a.PID)
 	case SetDown:
 		return fmt.Sprint("down file ", a.Down)
 	case Warn:

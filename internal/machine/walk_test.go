@@ -54,6 +54,14 @@ func TestWalk(t *testing.T) {
 		{"pre-stop", func(w *world) { w.set.Hooks.PreStop, w.set.TimeoutKill = true, time.Second }, false},
 		{"post-ready", func(w *world) { w.set.Hooks.PostReady = true }, true},
 		{"post-stop", func(w *world) { w.set.Hooks.PostStop, w.set.Finish = true, true }, false},
+		{"forks", func(w *world) { w.set.Forks.On, w.set.TimeoutKill = true, time.Second }, false},
+		{"forks, finish", func(w *world) { w.set.Forks.On, w.set.Finish, w.set.NotificationFD = true, true, 3 }, false},
+		{"forks, pid file", func(w *world) {
+			w.set.Forks, w.set.TimeoutReady = settings.Forks{On: true, PIDFile: "pid"}, time.Minute
+		}, false},
+		{"forks, stages", func(w *world) {
+			w.set.Forks, w.set.DownSignal, w.set.TimeoutKill = settings.Forks{On: true, PIDFile: "pid"}, twoStages, time.Second
+		}, false},
 		{"reload", func(w *world) { w.set.Reload = true }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -85,6 +93,7 @@ type move struct {
 	refuse bool
 	unmet  string // what is not ready from now on
 	left   Leftover
+	heir   Heir
 	killed int // at which of the moments that matter supervise is killed, counted from 1; 0 is at none
 }
 

@@ -22,6 +22,7 @@ type (
 		Stage  bool         // it is still a stage
 		Exit   event.Exit   // how it ended, if it is not
 		Left   Leftover     // what lives of run's helpers, if no process of Prior is there
+		Heir   Heir         // who may take its place, if it is not there
 	}
 	// Commanded is a byte of the control FIFO.
 	Commanded struct {
@@ -51,6 +52,7 @@ type (
 		PID      int
 		Exit     event.Exit
 		Leftover Leftover // after it
+		Heir     Heir     // who may take its place
 	}
 	// Noticed says that a file cannot be used as it is.
 	Noticed struct{ File, Reason string }
@@ -110,7 +112,7 @@ type (
 	CloseInput struct{}
 	// Warn tells people, on standard error.
 	Warn struct{ Text string }
-	// Look asks for a Died without a process: what is left of run's helpers now.
+	// Look asks for a Died without a process: what is left of run's helpers now, and who may be run.
 	Look struct{}
 	// Try runs supervise's new binary as a script, to see whether it can take over.
 	Try struct{}

@@ -31,6 +31,7 @@ type world struct {
 	queue  []What  // answers to actions, before anything else
 	refuse bool    // no stage can be started
 	left   Leftover
+	heir   Heir
 	unmet  string // what it needs, and is not ready
 	spawns bool   // a stage was asked for in this turn
 	failed string
@@ -49,6 +50,8 @@ type child struct {
 	killed   bool // KILL was sent
 	known    bool // the signal is on disk
 	ended    bool // the KILL is
+	forked   bool // it is what a launcher has left
+	named    bool // by its pid file
 }
 
 // A stage is how far a child has come.
@@ -207,8 +210,17 @@ func (w *world) child(r Role) *child {
 
 // begin is a new supervise: it knows what is on disk.
 func (w *world) begin(b Began) {
+	role, _ := map[string]Role{"run": Run, "finish": Finish}[b.Prior.Program]
+	recorded := child{role: role, forked: b.Prior.Forked == "any" || b.Prior.Forked == "named", named: b.Prior.Forked == "named"}
+	stops := b.Prior.State == event.PhaseStopping
+	goesOn := b.Resume && !b.Alive && b.Prior.Forked != "" && recorded.goesOn(b.Exit, b.Heir, stops)
 	if !b.Alive {
 		w.main = child{}
+	}
+	if goesOn {
+		w.main.stopping = stops
+		w.inherit(b.Heir)
+		return
 	}
 	if !b.Resume {
 		w.owed = promise{want: wantsUp}
@@ -218,10 +230,6 @@ func (w *world) begin(b Began) {
 		return
 	}
 	if !b.Alive && b.Prior.Program != "" {
-		role := Run
-		if b.Prior.Program == Finish.String() {
-			role = Finish
-		}
 		w.fate = b.Exit
 		w.ended(role, b.Exit, role == Run && (b.Prior.Released || !neverRan(b.Exit)))
 	}
@@ -232,7 +240,10 @@ func (w *world) begin(b Began) {
 
 func (w *world) died(d Died) {
 	switch d.PID {
-	case 0:
+	case 0, stranger:
+		if w.main.forked && !w.main.named && d.Heir.Named && w.state.Phase == event.PhaseStarting {
+			w.inherit(d.Heir)
+		}
 	case w.probe.pid:
 		w.probe = child{}
 	case w.script.pid:
@@ -243,6 +254,10 @@ func (w *world) died(d Died) {
 		}
 		w.script = child{}
 	case w.main.pid:
+		if w.main.goesOn(d.Exit, d.Heir, w.state.Phase == event.PhaseStopping) {
+			w.inherit(d.Heir)
+			return
+		}
 		ran := w.main.role == Run && (w.state.Released || !neverRan(d.Exit))
 		role := w.main.role
 		w.main = child{}
@@ -339,9 +354,13 @@ func (w *world) act(a Action) {
 		}
 		w.die()
 	case Look:
-		w.queue = append(w.queue, Died{Leftover: w.left})
+		w.queue = append(w.queue, Died{Leftover: w.left, Heir: w.heir})
 	case Upgrade: // one that fails; one that does not is a death of supervise
 		w.queue = append(w.queue, Noticed{File: "upgrade"})
+	case Follow:
+		if a.PID != w.main.pid || !w.main.forked {
+			w.fail("follows nobody")
+		}
 	case Serve, Tally, CloseInput, Warn:
 	}
 }

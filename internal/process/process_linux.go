@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,6 +47,7 @@ func StartTime(pid int) (uint64, error) {
 
 // procStat is what is used of /proc/PID/stat (proc_pid_stat(5)).
 type procStat struct {
+	name     string
 	state    byte
 	ppid     int
 	pgid     int
@@ -73,8 +75,9 @@ func readStat(pid int) (procStat, error) {
 	}
 	text := string(b)
 	// The name, in parentheses, may contain anything.
-	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(f) < 20 {
+	before, after := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	f := strings.Fields(text[after+1:])
+	if len(f) < 20 || before < 0 || after < before {
 		return procStat{}, unix.EPROTO
 	}
 	number := func(field int) int {
@@ -86,7 +89,7 @@ func readStat(pid int) (procStat, error) {
 	}
 	start, err := strconv.ParseUint(f[22-3], 10, 64)
 	return procStat{
-		state: f[0][0], ppid: number(4), pgid: number(5), session: number(6),
+		name: text[before+1 : after], state: f[0][0], ppid: number(4), pgid: number(5), session: number(6),
 		start: start, exitCode: number(52),
 	}, err
 }
@@ -238,9 +241,9 @@ const (
 	pidfdInfoExit = 1 << 3
 )
 
-// Descendants returns the processes below the process pid, without zombies. A process that comes
-// or goes meanwhile may be missing.
-func Descendants(pid int) []int {
+// Descendants returns the processes below the process pid, without zombies, the excepted ones and what is
+// below those. A process that comes or goes meanwhile may be missing.
+func Descendants(pid int, except ...int) []int {
 	var found []int
 	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
@@ -253,13 +256,13 @@ func Descendants(pid int) []int {
 		}
 		for word := range strings.FieldsSeq(string(b)) {
 			child, err := strconv.Atoi(word)
-			if err != nil {
+			if err != nil || slices.Contains(except, child) {
 				continue // the kernel writes numbers
 			}
 			if st, err := readStat(child); err == nil && !st.zombie() {
 				found = append(found, child)
 			}
-			found = append(found, Descendants(child)...)
+			found = append(found, Descendants(child, except...)...)
 		}
 	}
 	return found

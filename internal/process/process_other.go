@@ -51,7 +51,29 @@ func (h *Handle) Wait() (event.Exit, error) {
 }
 
 // Descendants is Linux's.
-func Descendants(int) []int { return nil }
+func Descendants(int, ...int) []int { return nil }
+
+// An Info is Linux's.
+type Info struct {
+	PID     int
+	Parent  int
+	Group   int
+	Session int
+	Start   uint64
+	Name    string
+}
+
+// Look is Linux's.
+func Look(int) (Info, error) { return Info{}, unsupported("process information") }
+
+// All is Linux's.
+func All() []Info { return nil }
+
+// Environ is Linux's.
+func Environ(int) []string { return nil }
+
+// Owner is Linux's.
+func Owner(int) (uint32, error) { return 0, unsupported("process information") }
 
 // IsStage is Linux's.
 func IsStage(int) bool { return false }

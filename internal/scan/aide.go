@@ -81,8 +81,12 @@ func (s *scanner) startAide(a *aide) {
 // endAides brings the aides down, the hub last. It reports true when they are.
 func (s *scanner) endAides() bool {
 	for _, a := range slices.Backward(s.aides) {
+		if a.service == nil {
+			continue
+		}
+		s.leave(a.service)
+		s.progress(a.service) // it may be down already
 		if a.service != nil {
-			s.leave(a.service)
 			return false
 		}
 	}

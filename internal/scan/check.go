@@ -207,7 +207,11 @@ func (c *checker) settings(path string) {
 	}
 	defer func() { _ = unix.Close(dir) }() // nothing was written
 	s := settings.Default()
-	for _, p := range s.Read(dir) {
+	for _, p := range append(s.Read(dir), s.ReadForks(dir)...) {
+		if errors.Is(p.Err, settings.ErrNotExecutable) {
+			c.say(path+"/"+p.File, cli.Cause(p.Err)) // that is of no line
+			continue
+		}
 		c.sayLine(path+"/"+p.File, cli.Cause(p.Err))
 	}
 	for _, n := range s.Needs {

@@ -153,10 +153,13 @@ func isMade(name string, isOurs linkTest) bool {
 	return isOurs(readLink(fd, svdir.Run), svdir.Run, false)
 }
 
-// isBusy reports that a supervise is at work in a directory, or in its log.
+// isBusy reports that a supervise is at work in a directory, or in its log, or that what a dead one has
+// started there runs on.
 func isBusy(dir string) bool {
 	const lock = "/" + svdir.Supervise + "/" + svdir.Lock
-	return isLocked(unix.AT_FDCWD, dir+lock) || isLocked(unix.AT_FDCWD, dir+"/"+svdir.Log+lock)
+	there := &service{name: dir, pin: -1}
+	return isLocked(unix.AT_FDCWD, dir+lock) || isLocked(unix.AT_FDCWD, dir+"/"+svdir.Log+lock) ||
+		(&post{service: there}).isRunning() || (&post{service: there, logger: true}).isRunning()
 }
 
 // lookAtInstances looks at the instances of a template that are among the names of the scan directory's

@@ -360,7 +360,7 @@ func (s *scanner) isUnwanted(name string) bool {
 }
 
 // takeOver has an instance brought down that is not wanted, and of whose supervise we do not know, because
-// what the svscan before knew was lost.
+// it is dead, or what the svscan before knew was lost.
 func (s *scanner) takeOver(name string) {
 	var st unix.Stat_t
 	if unix.Stat(name, &st) != nil || s.services[idOf(&st)] != nil {
@@ -368,17 +368,30 @@ func (s *scanner) takeOver(name string) {
 	}
 	v := newService(name, idOf(&st))
 	v.settled = true
-	held := s.hold(v.main)
+	isAtWork := s.holdOrStart(v.main)
 	if unix.Stat(name+"/"+svdir.Log, &st) == nil {
 		v.logID = idOf(&st)
 		v.log = &post{service: v, logger: true, id: v.logID}
-		held = s.hold(v.log) || held
+		isAtWork = s.holdOrStart(v.log) || isAtWork
 	}
-	if s.services[v.id] = v; held {
+	if s.services[v.id] = v; isAtWork {
 		s.leave(v)
 		return
 	}
 	whole := s.whole
 	s.forget(v)
 	s.whole = whole // what we know is not more than before
+}
+
+// holdOrStart watches the supervise of a post, or has one started if what it runs has lost its own. It
+// reports false if there is nothing to be brought down.
+func (s *scanner) holdOrStart(p *post) bool {
+	if s.hold(p) {
+		return true
+	}
+	if !p.isRunning() {
+		return false
+	}
+	p.phase, p.begun, p.restart = phaseWaiting, true, Restart{Due: s.clock()}
+	return true
 }

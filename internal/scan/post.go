@@ -238,7 +238,7 @@ func (p *post) isListening() bool {
 	if err != nil {
 		parent, path := p.inPin(svdir.Run)
 		var st unix.Stat_t
-		return unix.Fstatat(parent, path, &st, 0) != nil // it was removed
+		return unix.Fstatat(parent, path, &st, unix.AT_SYMLINK_NOFOLLOW) != nil // it was removed
 	}
 	_ = unix.Close(fd) // nothing was written
 	return true

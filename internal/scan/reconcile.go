@@ -294,8 +294,8 @@ func (s *scanner) rename(v *service, to string) {
 	}
 	s.wake(to)
 	s.rosterDue = s.clock() // or the next svscan tells it again
-	s.tell(event.Record{Service: from, Event: event.Removed, Reason: "renamed to " + to})
-	s.tell(event.Record{Service: to, Event: event.Added, Reason: "renamed from " + from})
+	s.tell(event.Record{Service: from, Event: event.Removed, Reason: event.RenamedTo + to})
+	s.tell(event.Record{Service: to, Event: event.Added, Was: from, Reason: "renamed from " + from})
 }
 
 func (s *scanner) addWatch(name string) {
@@ -350,6 +350,8 @@ func (s *scanner) grow(v *service, f Found) []Complain {
 		s.watch.remove(v.name)
 		s.start(v, f.Log)
 		return complainOfRun(f)
+	case v.settle.Stale && f.Run == ProgramMissing:
+		return []Complain{{Name: f.Name, Reason: "has no run"}}
 	case v.settle.Stale:
 		return complainOfRun(f)
 	}

@@ -197,6 +197,7 @@ func TestMistakesAreToldOnce(t *testing.T) {
 		"directory":      "run is a directory",
 		"loop":           "unable to stat: symbolic link loop",
 		"dangling":       "is a symbolic link to nothing",
+		"nothing":        "has no run",
 		`a\nb`:           "name has a control character or a slash",
 	}
 	for supervised := 0; len(want) > 0 || supervised < 2; {

@@ -33,6 +33,7 @@ var Keys = []Key{
 	{CheckTimeout, "5s", "duration"},
 	{CheckInterval, "", "duration"},
 	{CheckFailures, "", "failures in a row"},
+	{ForksFile, "", "path of a pid file; empty where there is none"},
 	{svdir.Instances, "0", "instances"},
 }
 
@@ -53,6 +54,9 @@ func Check(service, key, line string) error {
 	}
 	if strings.HasPrefix(line, "#") {
 		return ErrEmpty
+	}
+	if key == ForksFile && line == "" {
+		return nil // a flag
 	}
 	if key != svdir.Instances {
 		s := Default()

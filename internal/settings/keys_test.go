@@ -23,8 +23,8 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %q is not the default: %v", k.Name, k.Default, err)
 		}
 	}
-	if len(Keys) != len(files)+1 {
-		t.Errorf("%d keys for %d files and instances", len(Keys), len(files))
+	if len(Keys) != len(files)+2 {
+		t.Errorf("%d keys for %d files, forks and instances", len(Keys), len(files))
 	}
 }
 
@@ -41,6 +41,9 @@ func TestCheck(t *testing.T) {
 		{"web", TimeoutKill, "# 5s", ErrEmpty},
 		{"web", TimeoutKill, "5s\n6s", ErrText},
 		{"web", TimeoutKill, strings.Repeat("5", 5000), ErrLong},
+		{"web", ForksFile, "", nil},
+		{"web", ForksFile, "/run/web.pid", nil},
+		{"web", ForksFile, "/run/", ErrPIDFile},
 		{"web", "run", "x", ErrFile},
 		{"web", "../x", "x", ErrFile},
 		{"web", "instances", "3", ErrTemplate},

@@ -8,6 +8,7 @@ package settings
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -40,6 +41,7 @@ const (
 	CheckTimeout   = "check-timeout"
 	CheckInterval  = "check-interval"
 	CheckFailures  = "check-failures"
+	ForksFile      = "forks"
 )
 
 // A Problem is a file that is not used, and why.
@@ -69,6 +71,8 @@ type Settings struct {
 	CheckTimeout   time.Duration // for one check or probe
 	CheckInterval  time.Duration // between them; 0 is the default: see Interval
 	CheckFailures  int           // in a row, that restart a run which was ready; 0 is: no checks then
+
+	Forks Forks // what run does; read by ReadForks
 
 	Finish  bool   // there is a program finish
 	Reload  bool   // there is a program reload
@@ -166,7 +170,7 @@ var ErrFile = errors.New("no such setting")
 
 // Set is the effect of a one-line file with this line.
 func (s *Settings) Set(name, line string) error {
-	for _, f := range files {
+	for _, f := range append(slices.Clip(files), forksFile) {
 		if f.name == name {
 			if strings.TrimSpace(line) == "" {
 				return ErrEmpty
@@ -177,23 +181,12 @@ func (s *Settings) Set(name, line string) error {
 	return ErrFile
 }
 
-// Read brings the settings up to date with the open service directory dir.
+// Read brings the settings up to date with the open service directory dir, but for Forks.
 func (s *Settings) Read(dir int) []Problem {
 	var problems []Problem
 	def := Default()
 	for _, f := range files {
-		line, err := ReadLine(dir, f.name)
-		switch {
-		case errors.Is(err, unix.ENOENT):
-			f.reset(s, &def)
-		case err == nil:
-			err = f.parse(s, line)
-			fallthrough
-		default:
-			if err != nil {
-				problems = append(problems, Problem{f.name, err})
-			}
-		}
+		f.read(s, &def, dir, &problems)
 	}
 	s.Finish = s.program(dir, svdir.Finish, &problems)
 	s.Reload = s.program(dir, svdir.Reload, &problems)
@@ -204,6 +197,20 @@ func (s *Settings) Read(dir int) []Problem {
 	s.Hooks = s.hooks(dir, &problems)
 	s.Needs = s.needs(dir, &problems)
 	return problems
+}
+
+func (f file) read(s, def *Settings, dir int, problems *[]Problem) {
+	line, err := ReadLine(dir, f.name)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		f.reset(s, def)
+		return
+	case err == nil:
+		err = f.parse(s, line)
+	}
+	if err != nil {
+		*problems = append(*problems, Problem{f.name, err})
+	}
 }
 
 // Errors of files.

@@ -154,6 +154,50 @@ func TestWrongLines(t *testing.T) {
 	}
 }
 
+// TestForks: the file is a flag, or has the path of the pid file; a wrong one keeps what it was.
+func TestForks(t *testing.T) {
+	dir, fd := open(t, nil)
+	path := filepath.Join(dir, ForksFile)
+	s := Default()
+	for _, test := range []struct {
+		content string
+		want    Forks
+		err     error
+	}{
+		{"", Forks{On: true}, nil},
+		{"# a flag\n\n", Forks{On: true}, nil},
+		{"run/web.pid\n", Forks{true, "run/web.pid"}, nil},
+		{"/run/web.pid\nmore\n", Forks{true, "/run/web.pid"}, nil},
+		{"run/\n", Forks{true, "/run/web.pid"}, ErrPIDFile},
+		{"..\n", Forks{true, "/run/web.pid"}, ErrPIDFile},
+		{"\xff\n", Forks{true, "/run/web.pid"}, ErrText},
+		{strings.Repeat("x", 5000), Forks{true, "/run/web.pid"}, ErrLong},
+	} {
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		for _, p := range s.ReadForks(fd) {
+			err = p.Err
+		}
+		if !errors.Is(err, test.err) || s.Forks != test.want {
+			t.Errorf("%.20q: %+v, %v", test.content, s.Forks, err)
+		}
+	}
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.ReadForks(fd); len(problems) != 1 || !s.Forks.On {
+		t.Errorf("a directory: %+v, %v", s.Forks, problems)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.ReadForks(fd); len(problems) != 0 || s.Forks.On {
+		t.Errorf("no file: %+v, %v", s.Forks, problems)
+	}
+}
+
 // TestWrongNeeds: an entry of needs/ that is wrong is told, and still needed.
 func TestWrongNeeds(t *testing.T) {
 	dir, fd := open(t, map[string]string{"needs/a": "bind", "needs/b": "sometimes", "needs/.c": "", "needs/d": "# not\n"})

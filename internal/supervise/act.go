@@ -2,10 +2,8 @@ package supervise
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +33,8 @@ func (s *service) act(a machine.Action) {
 		s.release(a)
 	case machine.Signal:
 		s.signal(a)
+	case machine.Follow:
+		s.follow(a)
 	case machine.Tally:
 		s.tally(a.Exit)
 	case machine.SetDown:
@@ -52,7 +52,7 @@ func (s *service) act(a machine.Action) {
 		s.followRename()
 		s.upgrading = true
 	case machine.Look:
-		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0)})
+		s.queue = append(s.queue, machine.Died{Leftover: s.leftover(0), Heir: s.heirOf(0)})
 	case machine.Exit:
 		s.done = true
 	}
@@ -91,6 +91,9 @@ func (s *service) problem(file string, err error) {
 
 // spawn starts the stage of a program, and answers with Staged or NotRun.
 func (s *service) spawn(a machine.Spawn) {
+	if a.Role == machine.Run {
+		s.beginForks()
+	}
 	stage, err := s.stage(a)
 	if err != nil {
 		s.queue = append(s.queue, s.notRun(a.Role, a.Program, err))
@@ -99,6 +102,9 @@ func (s *service) spawn(a machine.Spawn) {
 	started, err := process.StartTime(stage.PID)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.problem("/proc", err) // without it nothing can be adopted later
+	}
+	if a.Role == machine.Run && s.forked != nil {
+		s.forked.groups, s.forked.since = map[int]uint64{stage.PID: started}, started
 	}
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
@@ -244,6 +250,7 @@ func (s *service) openOutput() (int, error) {
 			reason = "there is a logger now: output goes to it from this start on"
 		}
 		s.queue = append(s.queue, machine.Noticed{File: svdir.Log, Reason: reason})
+		s.touch()
 	}
 	s.hadLog, s.begun = has, true
 	if !has {
@@ -256,6 +263,13 @@ func (s *service) openOutput() (int, error) {
 	}
 	defer func() { _ = unix.Close(own) }() // it was only read
 	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// touch has svscan look at the service directory: it watches the entries of its own one, and nothing below those
+// that it has started. Where that cannot be, it looks within a minute.
+func (s *service) touch() {
+	at := unix.NsecToTimespec(now().Wall.UnixNano())
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, s.path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // openLogger opens supervise/ of the logger, and holds the FIFO in there.
@@ -321,50 +335,6 @@ func (s *service) runEnv() []string {
 		s.problem(p.File, p.Err)
 	}
 	return fresh.Apply(s.env)
-}
-
-func (s *service) signal(a machine.Signal) {
-	sig := syscall.Signal(a.Signal.Number())
-	var err error
-	switch {
-	case a.Scope == settings.Tree:
-		err = s.signalTree(a.PID, sig)
-	case s.adopted != nil && a.PID == s.adopted.PID():
-		send := s.adopted.Signal
-		if a.Scope == settings.Group {
-			send = s.adopted.SignalGroup
-		}
-		err = send(sig)
-	case a.Scope == settings.Group:
-		err = unix.Kill(-a.PID, sig)
-	default:
-		err = unix.Kill(a.PID, sig)
-	}
-	s.check("signal "+string(a.Signal), ignoreGone(err))
-}
-
-// signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are
-// reached itself, its group, and what is below it.
-func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
-	tree := process.Descendants(os.Getpid())
-	if s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid) {
-		tree = append(tree, process.Descendants(pid)...)
-		err = s.adopted.SignalGroup(sig)
-	}
-	for _, pid := range tree {
-		if pid != s.state.ScriptPID {
-			err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
-		}
-	}
-	return err
-}
-
-// ignoreGone forgives a signal to a process that has just ended: its death is told.
-func ignoreGone(err error) error {
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, process.ErrGone) {
-		return nil
-	}
-	return err
 }
 
 func (s *service) setDown(down bool) error {

@@ -17,7 +17,7 @@ import (
 func (s *service) adopt(r event.Record, b *machine.Began) error {
 	h, err := process.Open(r.PID, r.Start)
 	if errors.Is(err, process.ErrGone) {
-		b.Exit = s.reaped(r)
+		b.Exit = s.reaped(r.PID, r.Start)
 		return nil
 	}
 	if err != nil {
@@ -33,23 +33,28 @@ func (s *service) adopt(r event.Record, b *machine.Began) error {
 	if process.IsChild(r.PID) {
 		return nil // after an upgrade: its death comes by SIGCHLD
 	}
-	go func() {
-		exit, err := h.Wait()
-		if err != nil || exit.Unknown {
-			exit = s.reaped(r)
-		}
-		s.post(note{kind: noteAdopted, pid: r.PID, exit: exit})
-	}()
+	s.await(h, r.Start)
 	return nil
 }
 
+// await waits for the death of a process that is no child.
+func (s *service) await(h *process.Handle, start uint64) {
+	go func() {
+		exit, err := h.Wait()
+		if err != nil || exit.Unknown {
+			exit = s.reaped(h.PID(), start)
+		}
+		s.post(note{kind: noteAdopted, pid: h.PID(), exit: exit})
+	}()
+}
+
 // reaped returns how a process ended that svscan has reaped, by its word; else an unknown exit.
-func (s *service) reaped(r event.Record) event.Exit {
+func (s *service) reaped(pid int, start uint64) event.Exit {
 	unknown := event.Exit{Ended: true, Unknown: true}
 	if s.Events == "" {
 		return unknown
 	}
-	name := strconv.Itoa(r.PID) + "-" + strconv.FormatUint(r.Start, 10)
+	name := strconv.Itoa(pid) + "-" + strconv.FormatUint(start, 10)
 	b, err := os.ReadFile(filepath.Join(filepath.Dir(s.Events), svdir.Reaped, name))
 	if err != nil {
 		return unknown

@@ -182,7 +182,9 @@ func (s *service) noted(n note) {
 		s.started(n.pid, n.err)
 	case noteAdopted:
 		s.drainControl()
-		s.ended(n.pid, n.exit)
+		if s.adopted != nil && s.adopted.PID() == n.pid { // else it was told already, or is not followed any more
+			s.ended(n.pid, n.exit)
+		}
 	case noteRoom:
 		if err := s.events.flush(); err != nil {
 			s.problem("events", err)
@@ -240,11 +242,16 @@ func (s *service) drainControl() {
 		}
 		total += n
 		for _, byt := range b[:n] {
-			if command, why, ok := s.decoder.Next(byt); ok {
+			if command, why, ok := s.decoder.Next(byt); ok && !s.ignores(command) {
 				s.step(s.commanded(command, why))
 			}
 		}
 	}
+}
+
+// ignores reports that a command is none here: runsv's log ends with its service, and not otherwise.
+func (s *service) ignores(c control.Command) bool {
+	return c == control.Exit && s.state.Runit && s.state.Logger
 }
 
 // commanded is the input for a command. An upgrade may say which file was tried: if that is this binary's
@@ -329,17 +336,27 @@ func (s *service) ended(pid int, exit event.Exit) {
 		_ = s.adopted.Close() // its pid may be another's from now on
 		s.adopted = nil
 	}
-	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid)})
+	s.noteHelpers(pid)
+	var heir machine.Heir // first: what has gone when that is known is not left over
+	failed := s.state.Fork == machine.Launcher && s.state.Phase == event.PhaseStarting && !exit.OK() && !exit.Unknown
+	if pid != s.state.PID || !failed {
+		heir = s.heirOf(pid)
+	}
+	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: heir})
 }
 
 // leftover returns what lives of run's helpers after the death of the process pid: supervise has
 // no other descendants than those of its service.
 func (s *service) leftover(dead int) (left machine.Leftover) {
 	wanted := dead == s.state.PID || len(s.state.Leftover.PIDs) > 0
-	if !wanted || !process.HasChildren() {
+	if !wanted {
 		return left
 	}
-	return leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+	if process.HasChildren() {
+		left = leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+	}
+	s.addOrphans(&left)
+	return left
 }
 
 // leftBelow returns what lives below supervise but the processes known; run was the leader of their

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -30,9 +31,22 @@ func (s *service) tell(r event.Record) {
 
 // put puts the state on disk, with an event in it: a new supervise adopts by it.
 func (s *service) put(r event.Record) {
-	r.Time, r.Service = now().Wall, s.state.Name
-	s.last = r
+	s.last = s.stamp(r)
 	s.putAgain()
+}
+
+// stamp gives an event its time and the service's name; the first under another one says which was before.
+func (s *service) stamp(r event.Record) event.Record {
+	r.Time, r.Service, r.Was = now().Wall, s.state.Name, cmp.Or(r.Was, s.was)
+	s.was = ""
+	return r
+}
+
+// wasNamed notes the name that the service had until now, unless that is another's.
+func (s *service) wasNamed(name string) {
+	if _, err := os.Lstat(name); err != nil && name != s.state.Name && s.was == "" {
+		s.was = name
+	}
 }
 
 // putAgain puts the state on disk with the event that was there.
@@ -223,7 +237,7 @@ func (s *service) holdGreeting(actions []machine.Action) []machine.Action {
 			if a.Record.Event != event.Supervised {
 				return actions
 			}
-			a.Record.Time, a.Record.Service = now().Wall, s.state.Name
+			a.Record = s.stamp(a.Record)
 			actions[i] = a
 		case machine.Spawn:
 			if a.Role != machine.Run || i < last {
@@ -250,6 +264,9 @@ func (s *service) greet() {
 // begin finds out what the supervise before left, and starts the machine.
 func (s *service) begin() error {
 	prior, err := readState(s.own, s.inode)
+	if errors.Is(err, unix.ENOENT) && s.handed.Dir == s.inode {
+		prior, err = s.handed, nil
+	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}
@@ -263,6 +280,9 @@ func (s *service) begin() error {
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
+	if prior.N > 0 {
+		s.wasNamed(prior.Service)
+	}
 	if prior.N > 0 && !s.upgraded {
 		// The event of this record may not have been written before its writer was killed.
 		// If the service was renamed meanwhile, the hub knows it by the name of then, unless that is
@@ -278,6 +298,11 @@ func (s *service) begin() error {
 	if b.Resume && prior.Program != "" {
 		if err := s.adopt(prior, &b); err != nil {
 			return &cli.Failure{Doing: "adopt pid " + strconv.Itoa(prior.PID), Err: err}
+		}
+	}
+	if b.Resume && prior.Program == "run" && prior.Forked != "" {
+		if s.resumeForks(prior.Group, prior.PID, prior.Start); !b.Alive {
+			b.Heir = s.heir()
 		}
 	}
 	if b.Resume {

@@ -63,6 +63,7 @@ type service struct {
 	messages      *messages
 	events        *eventPipe
 	settings      settings.Settings
+	was           string            // the name before, until an event has said it
 	problems      map[string]string // file → what was last said of it
 	files         map[string][]byte // file of supervise/ → content that is in place
 	drafts        map[string]draft  // file of supervise/ → what could not be put in place
@@ -74,8 +75,10 @@ type service struct {
 	notifyAddress string // of the notify socket, without the @
 	state         machine.State
 	last          event.Record   // the last event
+	handed        event.Record   // the record that the supervise before an upgrade has handed on
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
+	forked        *forked // nil if run stays in the foreground
 	decoder       control.Decoder
 	inbox         chan note
 	queue         []machine.What   // answers to actions, before anything else

@@ -10,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
+	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
 	"vigil/internal/process"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -26,13 +28,45 @@ const upgradeFailed = "upgrade"
 
 // inherit takes over what the supervise before an upgrade has left, if there was one.
 func (s *service) inherit() (err error) {
-	var held int
+	var held, record int
 	s.upgraded, err = process.Inherit(upgradeEnv,
-		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held, &s.notifyFD)
+		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held, &s.notifyFD, &record)
 	if err != nil {
 		return err
 	}
-	return s.takeEvents(held)
+	return errors.Join(s.takeEvents(held), s.takeRecord(record))
+}
+
+// handRecord returns the descriptor of a file with the record of the service: whoever removes the directory
+// in the moment of an upgrade must not make the new binary forget what runs.
+func (s *service) handRecord() int {
+	line, err := status.ReadFile(s.own, svdir.StateFile, svdir.MaxState)
+	if err != nil {
+		return -1
+	}
+	fd, err := process.MemoryFile()
+	if err == nil {
+		_, err = unix.Write(fd, line)
+	}
+	if err != nil {
+		s.messages.warn("unable to hand the record on: " + cli.Cause(err))
+	}
+	return fd
+}
+
+// takeRecord reads the record that the supervise before has handed on, and closes its file.
+func (s *service) takeRecord(fd int) error {
+	if fd < 0 {
+		return nil
+	}
+	defer func() { _ = unix.Close(fd) }() // it was only read
+	line := make([]byte, svdir.MaxState)
+	n, err := unix.Pread(fd, line, 0)
+	if err != nil {
+		return err
+	}
+	s.handed, err = event.Decode(line[:n])
+	return err
 }
 
 // try runs what is at this binary's path now, to see whether it can take over.
@@ -87,12 +121,14 @@ func (s *service) upgrade() {
 		s.stepQueued()
 		return
 	}
-	held := s.keepEvents()
+	held, record := s.keepEvents(), s.handRecord()
 	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
 	err := process.Replace(s.binary, argv, upgradeEnv,
-		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held, s.notifyFD)
-	if held >= 0 {
-		_ = unix.Close(held) // the lines are still here
+		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held, s.notifyFD, record)
+	for _, fd := range []int{held, record} {
+		if fd >= 0 {
+			_ = unix.Close(fd) // what is in it is still here
+		}
 	}
 	s.problem(upgradeFailed, err)
 	s.stepQueued()
@@ -147,8 +183,10 @@ func (s *service) followRename() {
 	if dir == s.Dir || err != nil {
 		return
 	}
+	old := s.state.Name
 	s.Dir, s.path = dir, path
 	s.setName()
+	s.wasNamed(old)
 	s.env = s.baseEnv()
 }
 

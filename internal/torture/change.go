@@ -26,6 +26,9 @@ func (s *service) moved(path, name string) {
 
 func (t *torture) rename(d draw) string {
 	s := t.pick(d)
+	if s.model != nil {
+		return "" // its template says what there is
+	}
 	if s.of != nil {
 		s = s.of
 	}
@@ -45,6 +48,9 @@ func (t *torture) rename(d draw) string {
 // place: at once or later, under the same name or another.
 func (t *torture) remove(d draw) string {
 	s := t.pick(d)
+	if s.model != nil {
+		return "" // its template says what there is
+	}
 	if s.of != nil {
 		s = s.of
 	}

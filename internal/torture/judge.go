@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func (t *torture) judge() (wrong []string) {
 	t.count.lines = 0
 	for _, s := range t.slots {
 		if s.log != nil {
-			t.count.lines += judgeLines(s, func(format string, args ...any) { bad(s, format, args...) })
+			t.count.lines += t.judgePipe(s, func(format string, args ...any) { bad(s, format, args...) })
 		}
 	}
 	next := map[string]*section{}
@@ -68,11 +69,15 @@ func (t *torture) settle(next map[string]*section) {
 	t.sections = next
 	for _, s := range t.removed {
 		t.count.runs += len(s.runs)
+		s.runs, s.judged = nil, 0 // an instance may come again
 	}
-	t.removed = nil
+	t.removed, t.shaken = nil, false
 	for _, s := range t.slots {
-		s.judged = len(s.runs)
-		if s.judged > 0 && s.runs[s.judged-1].pid == s.last {
+		s.lost, s.shaken = s.losing, false
+		if s.judged = s.rest; s.rest < len(s.runs) {
+			s.runs[s.rest].told = s.restTold
+		}
+		if s.judged > 0 && s.rest == len(s.runs) && s.runs[s.judged-1].pid == s.last {
 			s.judged--
 			s.runs[s.judged].told = true
 		}
@@ -111,13 +116,24 @@ func (t *torture) judgeStrays() error {
 		return err
 	}
 	for _, p := range rig.Named(all, svdir.Supervise) {
-		if !known[p.PID] {
-			args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)) // it may have gone
-			return fmt.Errorf("a supervise of nothing: %d, %q, child of %d", p.PID, args, p.Parent)
+		switch args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)); { // it may have gone
+		case known[p.PID]:
+		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)) && hasSupervise(p.PID): // paused before it ran
+		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)):
+			// A removed service's that was paused before it ran: continued, it ends.
+			t.count.orphans++
+			t.log.add(fmt.Sprintf("%d was stopped before it ran, and has no supervise: continued", p.PID))
+			_ = unix.Kill(p.PID, unix.SIGCONT) // it may have ended
+			return fmt.Errorf("a stage was stopped: %d", p.PID)
+		default:
+			return fmt.Errorf("a supervise of nothing: %d (%c), %q, child of %d", p.PID, p.State, args, p.Parent)
 		}
 	}
 	return nil
 }
+
+// stage begins the arguments of a supervise that waits for its word to become a program.
+const stage = "supervise: stage"
 
 // A complaint says what is wrong with one service.
 type complaint func(format string, args ...any)
@@ -147,7 +163,8 @@ func (t *torture) judgeState(s *service, bad complaint) {
 		return
 	}
 	w := t.wanted(s)
-	hadOnce := w.hadOnce && r.Want == machine.WantDown.String()
+	// After its once, or its only run, supervise itself wants it down.
+	hadOnce := (w.hadOnce || s.kind == "oneshot") && r.Want == machine.WantDown.String()
 	if w.known && r.Want != w.want && !w.leaving && !hadOnce {
 		bad("is wanted %s, and its last command wants it %s", r.Want, w.want)
 	}
@@ -158,6 +175,7 @@ func (t *torture) judgeState(s *service, bad complaint) {
 	switch {
 	case t.ears.isSilent(s.name):
 		bad("was not heard of since the end of the journal was lost")
+	case s.isCycling():
 	case r.Program == machine.Run.String() && alive == 0 && isStopped(r.PID): // before it could say that it lives
 	case r.Program == machine.Run.String() && r.PID != alive:
 		bad("runs as %d, and alive is %d", r.PID, alive)
@@ -166,17 +184,40 @@ func (t *torture) judgeState(s *service, bad complaint) {
 	case r.Paused && isStopped(alive): // a run that is stopped while it ends does not end
 	case r.Want == machine.WantDown.String() && alive != 0:
 		bad("is wanted down, and %d is alive", alive)
+	case alive != 0 && !t.mayRun(s):
+		bad("is bound to %s, which is not ready, and %d is alive", s.needs, alive)
+	case r.State == event.PhaseWaiting && !t.mayRun(s):
 	case r.Want == machine.WantUp.String() && s.restful && alive == 0 && r.State != event.PhaseBackoff:
 		bad("is wanted up, and is %s", r.State)
+	case s.kind == "ready" && r.State == event.PhaseUp && !r.Ready:
+		bad("has said that it is ready, and nobody has heard it")
 	case r.State == event.PhaseBackoff && rig.Now() > r.DueAt+time.Second:
 		bad("should have started %v ago", rig.Now()-r.DueAt)
-	case r.State == event.PhaseFailed:
+	case r.State == event.PhaseFailed && s.kind == "flapper" && r.DueAt != 0:
+		if rig.Now() > r.DueAt+time.Second {
+			bad("should have been tried again %v ago", rig.Now()-r.DueAt)
+		}
+	case r.State == event.PhaseFailed && (s.kind != "oneshot" || r.Exit.OK()):
 		bad("has failed for good")
 	case alive != 0 && t.ended(s, alive):
 		bad("%d was to be ended, and lives", alive)
 	case alive != 0 && s.kind != "stopper" && isStopped(alive) != r.Paused:
 		bad("paused is %t, and the kernel does not say so", r.Paused)
 	}
+}
+
+// mayRun reports that the service is ready that another one is bound to, or that it is bound to none.
+func (t *torture) mayRun(s *service) bool {
+	if s.needs == "" {
+		return true
+	}
+	for _, other := range t.slots {
+		if other.name == s.needs {
+			r, err := state(other.path)
+			return err == nil && r.Ready && (r.PID == 0 || r.PID == other.alive())
+		}
+	}
+	return false
 }
 
 func isStopped(pid int) bool {
@@ -300,6 +341,10 @@ func (t *torture) judgeRemoved(s *service, bad complaint) {
 		}
 	}
 	if alive == 0 {
+		return
+	}
+	if s.model != nil {
+		bad("is not wanted any more, and %d is alive", alive)
 		return
 	}
 	if s.erased && hasSupervise(alive) {

@@ -30,8 +30,10 @@ const (
 	moreDescriptors = 8
 	moreMemory      = 4 << 20
 	timesMemory     = 2
-	// ringMemory is what the hub has in its ring, and what it needs to read as much from the journal.
-	ringMemory = 3 * 16 << 20
+	// ringSize is the most that the hub keeps in its ring, in bytes of events; a line has 16 bytes beside
+	// them, in lists that double when they grow, which is a quarter of a short one.
+	ringSize = 16 << 20
+	ringMore = 4
 )
 
 // level compares what the suite uses with what it used at the first calm, and looks for zombies.
@@ -59,9 +61,11 @@ func (t *torture) level(ctx context.Context) error {
 		if most := now["supervise"].processes + moreDescriptors; f.pidfds > most {
 			return fmt.Errorf("a %s has %d pidfds, and there are %d supervises", name, f.pidfds, now["supervise"].processes)
 		}
+		// Go collects when the heap is twice what lives.
 		most := timesMemory*base.memory + moreMemory
 		if name == svdir.Hub {
-			most += ringMemory
+			ring := min(ringSize, t.ears.told())
+			most += timesMemory * (ring + ring/ringMore)
 		}
 		if f.memory > most {
 			return fmt.Errorf("a %s has %d kB of memory for itself, and at the first calm the most was %d kB", name, f.memory>>10, base.memory>>10)

@@ -9,9 +9,21 @@ import (
 	"os"
 )
 
+// judgePipe makes sure that no line is lost, unless both supervises were killed, or all was brought down:
+// those that were in the pipe when these, the service and its logger were gone at once, nobody has had. A
+// logger that waits for its next start when all goes down has no other. It returns how many are lost by that.
+func (t *torture) judgePipe(s *service, bad complaint) int {
+	lost := judgeLines(s, bad)
+	isExcused := t.shaken || s.shaken && s.log.shaken
+	if lost > s.lost && !isExcused {
+		bad("%d lines are lost, and %d were before", lost, s.lost)
+	}
+	s.losing = lost
+	return lost
+}
+
 // judgeLines makes sure that the logger of a service has the lines that the service wrote, once, in
-// order and without a hole. It returns how many are missing at the end of a run: those that were in
-// the pipe when the service, its logger and both of their supervises were dead at once.
+// order and without a hole. It returns how many are missing at the end of a run.
 func judgeLines(s *service, bad complaint) (lost int) {
 	f, err := os.Open(s.log.record + ".lines")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -59,6 +59,7 @@ type listener struct {
 	lossy   bool          // ends of the journal were lost
 	seq     uint64
 	events  int
+	bytes   uint64 // of all lines
 	gaps    int    // records
 	missed  uint64 // events in them
 	epochs  int    // that ended, because the journal was lost
@@ -161,6 +162,13 @@ func (l *listener) failure() error {
 	return l.err
 }
 
+// told returns the bytes of all lines that were told.
+func (l *listener) told() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bytes
+}
+
 // source is whose count a record's n is.
 func source(r *event.Record) string {
 	if r.By != "" {
@@ -171,6 +179,7 @@ func source(r *event.Record) string {
 
 func (l *listener) take(item *subscribe.Item) {
 	r := &item.Record
+	l.bytes += uint64(len(item.Line))
 	if r.Event == event.Synced || r.Event == event.State {
 		return
 	}
@@ -268,11 +277,7 @@ func (l *listener) wasFull(from, to time.Time) bool {
 // It reports true for one that may come twice.
 func (l *listener) takeN(r *event.Record, line string) (again bool) {
 	c := l.from(source(r))
-	if c.n == 0 && c.before != "" && r.N > 1 { // it goes on with the count that it had under another name
-		if b := l.from(c.before); b.open {
-			*c, b.open = counter{n: b.n, at: b.at, first: b.first, open: true, reused: c.reused, changed: c.changed}, false
-		}
-	}
+	l.goOn(c, r.N)
 	switch {
 	case c.open && r.N <= c.n && !r.Time.After(c.at):
 		return true // a hub without the end of its journal cannot know it
@@ -304,6 +309,21 @@ func (l *listener) takeN(r *event.Record, line string) (again bool) {
 	}
 	c.n, c.at, c.open, c.gone, c.maybe = r.N, r.Time, false, false, false
 	return false
+}
+
+// goOn has the first record under another name go on with the count that the service had before.
+func (l *listener) goOn(c *counter, n uint64) {
+	if c.n != 0 || c.before == "" || n <= 1 {
+		return
+	}
+	b := l.from(c.before)
+	for b.n == 0 && b.before != "" {
+		b = l.from(b.before)
+	}
+	if b.n > 0 && n > b.n {
+		*c = counter{n: b.n, at: b.at, first: b.first, open: b.open, reused: c.reused, changed: c.changed}
+		b.open = false
+	}
 }
 
 // miss notes that events of a source are missing.
@@ -350,6 +370,7 @@ func (l *listener) takeGap(item *subscribe.Item) {
 func (l *listener) takeHole(item *subscribe.Item) {
 	r, g := &item.Record, item.Gap()
 	c := l.from(source(r))
+	l.goOn(c, g.From)
 	switch {
 	case c.open && g.To <= c.n:
 		return // we have heard what the hub has forgotten

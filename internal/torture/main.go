@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&p.length, "time", time.Minute, "how long, the times of calm included")
 	flags.DurationVar(&p.round, "round", 20*time.Second, "how long until it is calm, and judged")
 	flags.Uint64Var(&p.seed, "seed", 0, "what the steps are chosen by; 0 takes one by chance")
-	flags.IntVarP(&p.services, "services", "n", 50, "services, of ten characters in turn")
+	flags.IntVarP(&p.services, "services", "n", 50, "services, of all characters in turn")
 	flags.IntVar(&p.rate, "rate", 200, "steps a second, at most")
 	flags.StringSliceVar(&p.without, "without", nil, "steps that are left out: "+strings.Join(stepNames(), ", "))
 	flags.StringVar(&p.bin, "bin", "bin", "where our commands are")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"vigil/internal/event"
+	"vigil/internal/rig"
 )
 
 // hasLeft reports that the supervise of a removed service has told of its own end after the start of
@@ -79,11 +80,19 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 		}
 	}
 	for _, s := range list {
-		s.last = s.alive()
+		s.last, s.rest = s.alive(), len(s.runs)
 		for i := s.judged; i < len(s.runs); i++ {
 			r := s.runs[i]
-			if !r.told && !take(r.pid, starts, next.starts) {
+			isFresh := !s.removed && s.isFresh(i)
+			if isFresh {
+				s.rest = i
+			}
+			s.restTold = isFresh && (r.told || r.at <= rig.Now()-freshTime)
+			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) {
 				miss(1, "no event of the start of %d", r.pid)
+			}
+			if isFresh {
+				break
 			}
 			last := i == len(s.runs)-1
 			if last && (r.pid == s.last || s.removed && !hasLeft(s, r.pid, events)) {

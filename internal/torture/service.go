@@ -5,14 +5,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/process"
+	"vigil/internal/rig"
 	"vigil/internal/settings"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
@@ -26,9 +29,11 @@ type character struct {
 	finish  bool
 	logger  bool
 	restful bool // it does not end unless somebody makes it
+	hooks   bool
+	bound   bool // to the service before it
 }
 
-// characters are the ten; the services have them in turn.
+// characters are all; the services have them in turn.
 var characters = []character{
 	{kind: "steady", restful: true},
 	{kind: "crash"},
@@ -40,6 +45,11 @@ var characters = []character{
 	{kind: "short", finish: true},
 	{kind: "once", files: map[string]string{svdir.DownFile: ""}},
 	{kind: "short", bare: true},
+	{kind: "flapper", files: map[string]string{settings.FlapFile: "4 5s 500ms", settings.BackoffFile: "50ms 100ms"}},
+	{kind: "ready", restful: true, files: map[string]string{settings.NotificationFD: "3"}},
+	{kind: "bound", restful: true, bound: true},
+	{kind: "oneshot", files: map[string]string{settings.RestartFile: "never"}},
+	{kind: "steady", restful: true, hooks: true},
 }
 
 // reader is the character of loggers.
@@ -55,20 +65,29 @@ type service struct {
 	record  string   // what it says of itself
 	log     *service // its logger
 	of      *service // whose logger it is
+	needs   string   // the name of the service that it is bound to
+	model   *model   // whose instance it is
 	removed bool
 	erased  bool // with its directory
 
-	read   int64 // of the record
-	runs   []ownRun
-	judged int // how many of them were
-	last   int // pid of the one that was alive when they were judged last, or 0
+	shaken       bool // its supervise was killed, since the last calm
+	lost, losing int  // lines of it, until the last calm and by now
+
+	read     int64 // of the record
+	runs     []ownRun
+	judged   int  // how many of them were
+	rest     int  // the first of them that was too fresh when they were judged last
+	restTold bool // its start was judged
+	last     int  // pid of the one that was alive when they were judged last, or 0
 }
 
 // An ownRun is what a run said of itself.
 type ownRun struct {
 	pid   int
-	told  bool // its start was, before the last calm
-	ended bool // by itself, with code
+	at    time.Duration // of its start
+	end   time.Duration // of its own word that it ends
+	told  bool          // its start was, before the last calm
+	ended bool          // by itself, with code
 	code  int
 	lines int // that it had written to its logger, if it ended by itself
 }
@@ -104,6 +123,9 @@ func (t *torture) add(slot int, name string) (err error) {
 		}
 	}()
 	s := &service{character: c, slot: slot, name: name, record: filepath.Join(t.records(), fmt.Sprintf("%s-%d", slotID(slot), t.made))}
+	if c.bound {
+		s.needs = t.nameOf(slot - 1)
+	}
 	if err := t.fillDir(dir, s); err != nil {
 		return err
 	}
@@ -125,6 +147,16 @@ func (t *torture) add(slot int, name string) (err error) {
 	return nil
 }
 
+// nameOf is the name that the service of a slot has now, or had first.
+func (t *torture) nameOf(slot int) string {
+	for _, s := range t.slots {
+		if s.slot == slot && s.of == nil {
+			return s.name
+		}
+	}
+	return slotID(slot)
+}
+
 func (t *torture) fillDir(dir string, s *service) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -137,13 +169,26 @@ func (t *torture) fillDir(dir string, s *service) error {
 	if s.finish {
 		programs[svdir.Finish] = t.program("finish", s.record)
 	}
-	for name, content := range programs {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil { //nolint:gosec // a program
-			return err
+	if s.hooks {
+		for _, hook := range []string{svdir.PreStart, svdir.PostReady, svdir.PreStop, svdir.PostStop} {
+			programs[hook] = t.program("hook", s.record)
 		}
 	}
-	for name, content := range s.files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content+"\n"), 0o600); err != nil {
+	files := maps.Clone(s.files)
+	if s.needs != "" {
+		files = map[string]string{filepath.Join(svdir.Needs, s.needs): "bind"}
+	}
+	return errors.Join(writeAll(dir, programs, 0o700), writeAll(dir, files, 0o600))
+}
+
+// writeAll writes files of a directory, by their names.
+func writeAll(dir string, files map[string]string, mode os.FileMode) error {
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content+"\n"), mode); err != nil {
 			return err
 		}
 	}
@@ -226,6 +271,19 @@ func (s *service) catchUp() error {
 	return nil
 }
 
+// freshTime is how long after a word of a service it need not have been told yet: what starts again and
+// again would never be well, all at once, on a machine that is slow.
+const freshTime = 2 * time.Second
+
+// isFresh reports that a run has started or ended a moment ago; it was dead when the next one started.
+func (s *service) isFresh(i int) bool {
+	since := rig.Now() - freshTime
+	return s.runs[i].at > since || s.runs[i].end > since || i+1 < len(s.runs) && s.runs[i+1].at > since
+}
+
+// isCycling reports that a service that ends by itself has just done so, or been started.
+func (s *service) isCycling() bool { return !s.restful && len(s.runs) > 0 && s.isFresh(len(s.runs)-1) }
+
 func (s *service) heard(line string) error {
 	var word string
 	var r ownRun
@@ -233,10 +291,10 @@ func (s *service) heard(line string) error {
 	n, _ := fmt.Sscan(line, &word, &r.pid, &at, &r.code, &r.lines) // short ones end at end of file
 	switch {
 	case word == "S" && n >= 3:
-		s.runs = append(s.runs, ownRun{pid: r.pid})
+		s.runs = append(s.runs, ownRun{pid: r.pid, at: time.Duration(at)})
 	case word == "E" && n >= 5 && len(s.runs) > 0 && s.runs[len(s.runs)-1].pid == r.pid:
-		r.ended, r.told = true, s.runs[len(s.runs)-1].told
-		s.runs[len(s.runs)-1] = r
+		last := &s.runs[len(s.runs)-1]
+		last.ended, last.end, last.code, last.lines = true, time.Duration(at), r.code, r.lines
 	case word == "F" && n >= 3:
 	case word == "D":
 		return fmt.Errorf("two copies are alive at once: %d, and %d was started", at, r.pid)

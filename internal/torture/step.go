@@ -53,6 +53,7 @@ var program = []step{
 	{"rescan", 2, (*torture).rescan},
 	{"rename", 2, (*torture).rename},
 	{"remove", 2, (*torture).remove},
+	{"scale", 2, (*torture).scale},
 	{"fill-disk", 1, (*torture).fillDisk},
 }
 
@@ -156,6 +157,7 @@ func (t *torture) kill(what string, p *process.Handle) string {
 
 func (t *torture) killSupervise(d draw) string {
 	s := t.pick(d)
+	s.shaken = true
 	return t.kill("supervise of "+s.name, s.supervise())
 }
 
@@ -207,7 +209,7 @@ func (t *torture) endScan() string {
 	if t.svscan == 0 {
 		return "no svscan to end"
 	}
-	t.ending = true
+	t.ending, t.shaken = true, true
 	t.ears.mayEnd()
 	t.count.ends++
 	return said("TERM to svscan", unix.Kill(t.svscan, unix.SIGTERM))

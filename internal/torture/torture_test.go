@@ -115,7 +115,7 @@ func TestHeardFindsTwoCopies(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
-	if want := []ownRun{{pid: 7, ended: true, code: 3}, {pid: 8}, {pid: 9}}; fmt.Sprint(s.runs) != fmt.Sprint(want) {
+	if want := []ownRun{{pid: 7, at: 100, end: 200, ended: true, code: 3}, {pid: 8, at: 300}, {pid: 9, at: 400}}; fmt.Sprint(s.runs) != fmt.Sprint(want) {
 		t.Errorf("the runs are %v, not %v", s.runs, want)
 	}
 	for _, line := range []string{"D 10 9\n", "E 8 500 0 0\n", "X\n", "S 7\n"} {

@@ -40,10 +40,12 @@ type torture struct {
 
 	slots    []*service // those that are there now, loggers included
 	removed  []*service
+	models   []*model
 	made     int           // names and directories, so that none comes twice
 	svscan   int           // its pid, 0 while there is none
 	killed   bool          // by us
 	ending   bool          // it was told to
+	shaken   bool          // it was so since the last calm
 	full     time.Duration // until when the disk is full
 	later    []due
 	log      steps
@@ -57,7 +59,7 @@ type torture struct {
 
 // counts are for people.
 type counts struct {
-	steps, kills, stops, commands, refused, upgrades, moves, fills, orphans, lines, runs, waits, requests, done, ends int
+	steps, kills, stops, commands, refused, upgrades, moves, scales, fills, orphans, lines, runs, waits, requests, done, ends int
 }
 
 // A due is something that is to be done at a time.
@@ -112,6 +114,11 @@ func (t *torture) populate() error {
 	}
 	for i := range t.services {
 		if err := t.add(i, slotID(i)); err != nil {
+			return err
+		}
+	}
+	for i := range models {
+		if err := t.addModel(i); err != nil {
 			return err
 		}
 	}

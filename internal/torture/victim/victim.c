@@ -4,7 +4,8 @@
  * A run appends to RECORD what nobody else is asked: "S PID TIME" when it starts, "E PID TIME CODE"
  * when it ends by itself, "D PID OTHER" when another run of the same service is alive, which must
  * never be. For that each run has a POSIX lock on RECORD.lock for its life: those of a process go
- * with it, and its children do not have them. TIME is in nanoseconds by the monotonic clock.
+ * with it, and its children do not have them. TIME is in nanoseconds by the monotonic clock. An instance
+ * of a template has a RECORD of its own, with its number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -175,10 +176,15 @@ static void live(const char *kind, const char *path)
 	if (!strcmp(kind, "forker"))
 		helper();
 	sigprocmask(SIG_SETMASK, &none, 0);
-	if (!strcmp(kind, "crash"))
+	if (!strcmp(kind, "crash") || !strcmp(kind, "flapper"))
 		nap(rand() % 30), end(1);
-	if (!strcmp(kind, "once"))
+	if (!strcmp(kind, "once") || !strcmp(kind, "oneshot"))
 		nap(rand() % 200), end(0);
+	if (!strcmp(kind, "ready")) {
+		nap(rand() % 50);
+		if (write(3, "\n", 1) != 1)
+			end(9);
+	}
 	if (!strcmp(kind, "short"))
 		nap(900 + rand() % 300), end(0);
 	if (!strcmp(kind, "writer"))
@@ -191,7 +197,8 @@ static void live(const char *kind, const char *path)
 
 int main(int argc, char **argv)
 {
-	char *kind = argc > 1 ? argv[1] : "", *path;
+	char *kind = argc > 1 ? argv[1] : "", *path, *instance = getenv("SV_INSTANCE");
+	static char own[4096];
 	sigset_t all;
 
 	sigfillset(&all);
@@ -203,10 +210,14 @@ int main(int argc, char **argv)
 		path = argv[2];
 	else
 		return 100;
+	if (instance) {
+		snprintf(own, sizeof own, "%s-%s", path, instance);
+		path = own;
+	}
 	record = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (record < 0)
 		return 111;
-	if (!strcmp(kind, "finish")) {
+	if (!strcmp(kind, "finish") || !strcmp(kind, "hook")) {
 		say("F %ld %lld\n", (long)getpid(), now());
 		nap(20);
 		return 0;

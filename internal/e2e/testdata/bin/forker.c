@@ -1,0 +1,58 @@
+/* forker [PIDFILE]: a daemon as they are in books: it forks twice, writes its pid, and starts a worker. HUP: it
+ * says so; USR1: it fails; TERM: it ends, and its worker with it. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void put(const char *name, const char *how, int n)
+{
+	char fresh[256];
+	snprintf(fresh, sizeof fresh, "%s%s", name, *how == 'a' ? "" : ".new");
+	FILE *f = fopen(fresh, how);
+	if (!f || fprintf(f, "%d\n", n) < 0 || fclose(f))
+		exit(9);
+	if (*how != 'a')
+		rename(fresh, name);
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t set;
+	int sig;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (fork())
+		_exit(0);
+	setsid();
+	if (fork())
+		_exit(0);
+	pid_t worker = fork();
+	if (!worker) {
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		for (;;)
+			pause();
+	}
+	put("worker", "w", worker);
+	put("daemons", "a", getpid());
+	if (argc > 1)
+		put(argv[1], "w", getpid());
+	put("daemon", "w", getpid());
+	for (;;) {
+		sigwait(&set, &sig);
+		if (sig == SIGHUP) {
+			FILE *f = fopen("said", "a");
+			if (f) {
+				fputs("HUP\n", f);
+				fclose(f);
+			}
+			continue;
+		}
+		kill(worker, SIGKILL);
+		_exit(sig == SIGUSR1 ? 7 : 0);
+	}
+}
