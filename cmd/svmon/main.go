@@ -1,4 +1,4 @@
-// Command svmon asks services whether they are well.
+// Command svmon asks services whether they are well, samples what they use, does what their rules say, and tells people.
 package main
 
 import (
@@ -10,16 +10,35 @@ import (
 	"vigil/internal/settings"
 )
 
-const usage = "svmon probe LINE"
+const usage = `svmon serve
+       svmon top [-1] [NAME ...]
+       svmon samples [-j] [NAME ...]
+       svmon metrics [-i INTERVAL] FILE
+       svmon probe LINE
+       svmon notify [SCAN]
+       svmon -t SCAN`
 
 const help = `usage: ` + usage + `
 
-Asks a service whether it is well, as LINE says; exit status 0 is yes, 1 is no, with the reason.
+Watches what services use, and does what their rules say; see svmon(8), svmon-rules(5) and svmon-notify(5).
 
-  tcp HOST:PORT        somebody accepts connections
-  unix PATH            the same, at a socket in the file system
-  http URL [CODES]     a page is answered, with a code of CODES: 200-399
-  exec PROG [ARG ...]  a program exits with 0
+  serve                be the monitor of a scan directory; svscan starts it as .svscan/svmon
+  top                  a live table of services: what they use, their processes and their events
+    -1, --once         print once what "samples" prints
+  samples              print what services use now
+    -j, --json         as the lines of the hub
+  metrics FILE         keep a file for Prometheus' node_exporter up to date
+    -i, --interval D   how often (15s)
+  -t, --test SCAN      check all rules and sinks, and print what is wrong
+
+  probe LINE           ask a service whether it is well; exit status 0 is yes, 1 is no, with the reason
+    tcp HOST:PORT        somebody accepts connections
+    unix PATH            the same, at a socket in the file system
+    http URL [CODES]     a page is answered, with a code of CODES: 200-399
+    exec PROG [ARG ...]  a program exits with 0
+
+  notify [SCAN]        only tell whom the files notify/SINK name, until it is told to stop; for a scan
+                       directory without a "serve". SCAN is $SVDIR, else /service, if it is not given
 
   -h, --help           print this text
   --version            print the version
@@ -28,17 +47,40 @@ Asks a service whether it is well, as LINE says; exit status 0 is yes, 1 is no, 
 func main() { cli.Main("svmon", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) == 1 {
-		text := map[string]string{"-h": help, "--help": help, "--version": cli.VersionLine("svmon")}[args[0]]
-		if text != "" {
-			_, err := io.WriteString(stdout, text)
-			return err
-		}
-	}
-	if len(args) != 2 || args[0] != "probe" {
+	if len(args) == 0 {
 		return cli.UsageError(usage)
 	}
-	line, err := settings.ParseProbe(args[1])
+	switch rest := args[1:]; args[0] {
+	case "-h", "--help":
+		_, err := io.WriteString(stdout, help)
+		return err
+	case "--version":
+		_, err := io.WriteString(stdout, cli.VersionLine("svmon"))
+		return err
+	case "serve":
+		return serve(ctx, rest, stderr)
+	case "top":
+		return live(ctx, rest, stdout)
+	case "samples":
+		return samples(ctx, rest, stdout)
+	case "metrics":
+		return metrics(ctx, rest, stderr)
+	case "notify":
+		return sendNotifications(ctx, rest, stderr)
+	case "probe":
+		return ask(ctx, rest, stderr)
+	case "-t", "--test":
+		return check(rest, stdout)
+	}
+	return cli.UsageError(usage)
+}
+
+// ask asks a service whether it is well.
+func ask(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) != 1 {
+		return cli.UsageError(usage)
+	}
+	line, err := settings.ParseProbe(args[0])
 	if err != nil {
 		return cli.UsageError(usage)
 	}

@@ -18,7 +18,7 @@ import (
 	"vigil/internal/svdir"
 )
 
-const usage = `svscan [-R] [-d STATE_DIR] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+const usage = `svscan [-MR] [-d STATE_DIR] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
        svscan -t [DIR]
 
 Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
@@ -27,6 +27,7 @@ is not given.
   -d, --state STATE_DIR      write nothing into DIR: supervise links to it in STATE_DIR
   -k, --kill DURATION        when bringing all down takes longer, kill what is left (never)
   -n, --instances NUMBER     how many instances a template may have (1000)
+  -M, --no-monitor           do not start svmon: no rules, no samples
   -R, --runit                behave as runit does where that differs from daemontools
   -s, --socket MODE[:GROUP]  mode and group of events.sock (600)
   -S, --control MODE[:GROUP] mode and group of control.sock (600)
@@ -43,6 +44,7 @@ func main() { cli.Main("svscan", run) }
 // options is what the command line asks for.
 type options struct {
 	runit, test, help, version bool
+	unmonitored                bool
 	socket, control, kill      string
 	state                      string
 	instances                  int
@@ -57,6 +59,7 @@ func parse(args []string) (options, error) {
 	f := pflag.NewFlagSet("svscan", pflag.ContinueOnError)
 	f.Usage = func() {}
 	f.SetOutput(io.Discard)
+	f.BoolVarP(&o.unmonitored, "no-monitor", "M", false, "")
 	f.BoolVarP(&o.runit, "runit", "R", false, "")
 	f.IntVarP(&o.instances, "instances", "n", defaultInstances, "")
 	f.StringVarP(&o.state, "state", "d", "", "")
@@ -147,6 +150,13 @@ func configure(o options, stderr io.Writer) (scan.Config, error) {
 	}
 	if c.Hub, err = sibling("svevents"); err != nil {
 		cli.NewPrinter("svscan", stderr).Print("warning: " + err.Error() + "; nobody can follow the events")
+		return c, nil // the monitor is one of those
+	}
+	if o.unmonitored {
+		return c, nil
+	}
+	if c.Monitor, err = sibling("svmon"); err != nil {
+		cli.NewPrinter("svscan", stderr).Print("warning: " + err.Error() + "; no rules and no samples")
 	}
 	return c, nil
 }

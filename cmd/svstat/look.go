@@ -17,6 +17,7 @@ import (
 	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
+	"vigil/internal/sample"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
@@ -35,7 +36,8 @@ type service struct {
 	status  status.Record
 	state   *event.Record // of this suite's supervise only
 	tally   []status.Death
-	mute    bool // it is one of s6 that cannot tell that it is ready
+	mute    bool           // it is one of s6 that cannot tell that it is ready
+	sample  *sample.Sample // nil without one
 }
 
 // errNoSupervise is daemontools' sentence.

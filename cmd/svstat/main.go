@@ -46,6 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !o.json {
+		addSamples(services, now)
+	}
 	if !o.json && !o.long { // those have a place for the reason
 		warn(cli.NewPrinter("svstat", stderr), services)
 	}

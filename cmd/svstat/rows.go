@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,14 @@ var head = []table.Column{
 // writeTable writes the table of the services.
 func writeTable(w io.Writer, services []service, now time.Time) error {
 	rows := make([][]table.Cell, len(services))
+	sampled := slices.ContainsFunc(services, func(s service) bool { return s.sample != nil })
 	for i := range services {
-		rows[i] = services[i].row(now)
+		if rows[i] = services[i].row(now); sampled {
+			rows[i] = append(rows[i], services[i].sampleCells()...)
+		}
+	}
+	if sampled {
+		return table.ScreenOf(w).Write(w, slices.Concat(head, sampleHead), rows)
 	}
 	return table.ScreenOf(w).Write(w, head, rows)
 }
@@ -235,6 +242,7 @@ func (s *service) long(now time.Time) []table.Pair {
 	l.flag("got TERM", s.status.Term || s.recorded().Term)
 	s.longState(&l, now)
 	s.longTally(&l, now)
+	s.longSample(&l)
 	l.add("suite", suites[s.layout])
 	return l
 }

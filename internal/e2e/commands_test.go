@@ -75,6 +75,9 @@ var packages = map[string]string{
 	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
 	"python3":        "/usr/bin/python3",
 	"systemd":        "/usr/bin/systemd-notify",
+	"tmux":           "/usr/bin/tmux",
+
+	"python3-aiosmtpd": "/usr/bin/aiosmtpd",
 }
 
 // need PACKAGE...: fails with the line that installs what is missing.
@@ -100,6 +103,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	name := ""
 	if len(args) > 1 && args[0] == "-as" {
 		name, args = args[1], args[2:]
+	}
+	if len(args) > 0 && args[0] == "svscan" && !strings.HasPrefix(ts.Name(), "monitor") {
+		args = slices.Insert(slices.Clone(args), 1, "-M") // a process more for each script, which looks at others
 	}
 	if len(args) == 0 {
 		ts.Fatalf("usage: start [-user] [-as NAME] PROGRAM [ARG...]")

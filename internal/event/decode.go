@@ -59,6 +59,22 @@ func (f Field) Uint() (uint64, bool) {
 	return n, err == nil
 }
 
+// Number returns a field's number, and whether it is one.
+func (f Field) Number() (float64, bool) {
+	n, err := strconv.ParseFloat(f.JSON, 64)
+	return n, err == nil && f.JSON != "" && (f.JSON[0] == '-' || f.JSON[0] >= '0' && f.JSON[0] <= '9')
+}
+
+// Object returns the fields of a field's object; none if it is no object.
+func (f Field) Object() []Field {
+	var fields []Field
+	s := scanner{rest: []byte(f.JSON)}
+	if s.object(func(key string, value []byte) { fields = append(fields, Field{key, string(value)}) }) != nil {
+		return nil
+	}
+	return fields
+}
+
 // setValue stores the JSON value where at points, and reports whether its type was right.
 func setValue(at any, value []byte) bool {
 	text := string(value)

@@ -44,7 +44,15 @@ const (
 	Config       Kind = "config"
 	Unsupervised Kind = "unsupervised"
 
+	// svmon.
+	Sample      Kind = "sample"
+	RuleBad     Kind = "rule-bad"
+	RuleGood    Kind = "rule-good"
+	RuleUnknown Kind = "rule-unknown"
+	Action      Kind = "action"
+
 	// The hub.
+	Watch  Kind = "watch"
 	Hello  Kind = "hello"
 	State  Kind = "state"
 	Synced Kind = "synced"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -97,6 +98,10 @@ func (h *Hub) serve(conn *net.UnixConn, control bool) {
 	}
 	s := newSubscriber(h, conn)
 	s.replying = control
+	if slices.Contains(g.Event, event.Sample) {
+		h.watch(s, g.interval())
+		defer h.watch(s, 0)
+	}
 	s.begin(g)
 	h.serving.Go(func() {
 		if err := s.run(); err != nil && control {

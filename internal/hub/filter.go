@@ -24,6 +24,7 @@ type greeting struct {
 	Event    []event.Kind `json:"event"`
 	Snapshot *bool        `json:"snapshot"`
 	Follow   *bool        `json:"follow"`
+	Every    float64      `json:"every"` // seconds from one sample to the next
 }
 
 // parseGreeting reads the client's line. An empty one is all defaults.
@@ -99,7 +100,7 @@ func matches(patterns []string, service string) bool {
 // A filter is what a subscriber wants to hear.
 type filter struct {
 	services []string     // patterns; none is all
-	kinds    []event.Kind // none is all but samples
+	kinds    []event.Kind // none is all but asides, which are only told to those who name them
 
 	// Whether the names of one chunk pass: no pattern is matched twice for a chunk.
 	chunk uint64
@@ -108,7 +109,7 @@ type filter struct {
 
 // all reports that the lines of a view pass as they are.
 func (f *filter) all(v *view) bool {
-	return len(f.services) == 0 && len(f.kinds) == 0 && !v.samples
+	return len(f.services) == 0 && len(f.kinds) == 0 && !v.asides
 }
 
 // service reports that the service passes. What names none concerns all.
@@ -119,12 +120,20 @@ func (f *filter) service(service string) bool {
 func (f *filter) name(n name) bool {
 	switch {
 	case n.kind == event.Gap:
-	case len(f.kinds) == 0 && n.kind == sample:
-		return false
-	case len(f.kinds) > 0 && !slices.Contains(f.kinds, n.kind):
+	case !f.kind(n.kind):
 		return false
 	}
 	return f.service(n.service)
+}
+
+// anyKind stands for all kinds but asides.
+const anyKind event.Kind = "*"
+
+func (f *filter) kind(k event.Kind) bool {
+	if slices.Contains(f.kinds, k) {
+		return true
+	}
+	return !k.Aside() && (len(f.kinds) == 0 || slices.Contains(f.kinds, anyKind))
 }
 
 // names returns which names of a chunk pass.

@@ -77,6 +77,8 @@ type Hub struct {
 	mu    sync.Mutex
 	conns map[*net.UnixConn]struct{} // nil: the hub ends
 	found []svdir.Found              // the last list of services
+
+	watchers watchers
 }
 
 // Run serves until ctx is done.
@@ -309,6 +311,7 @@ func (h *Hub) keep(text []byte, cut bool) {
 
 // publish tells what has been kept.
 func (h *Hub) publish() {
+	h.watchers.keep(&h.batch)
 	h.ring.append(&h.batch)
 	h.batch.reset()
 	h.mend()

@@ -119,7 +119,7 @@ func check(text []byte) (event.Record, error) {
 		return r, err
 	}
 	switch r.Event {
-	case event.Hello, event.State, event.Synced, event.Gap, event.Error, event.Did, event.Answer:
+	case event.Watch, event.Hello, event.State, event.Synced, event.Gap, event.Error, event.Did, event.Answer:
 		return r, errForged
 	}
 	return r, nil
@@ -282,7 +282,7 @@ func (in *intake) hole(b *batch, r *event.Record, from uint64, now time.Time) {
 // append gives a record its seq and appends its line.
 func (in *intake) append(b *batch, r *event.Record) {
 	r.Seq = 0
-	if r.Event != sample {
+	if !r.Event.Aside() {
 		in.seq++
 		r.Seq = in.seq
 	}

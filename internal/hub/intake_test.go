@@ -237,7 +237,7 @@ func FuzzIntake(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, line)
 			}
-			if r.Event == sample && r.Seq == 0 {
+			if r.Event == event.Sample && r.Seq == 0 {
 				continue
 			}
 			if seq++; r.Seq != seq {

@@ -164,7 +164,7 @@ func forgetRemoved(counts map[string]count) {
 	}
 }
 
-// append writes the lines of a batch but the samples.
+// append writes the lines of a batch but the asides.
 func (j *journal) append(b *batch, counts map[string]count) error {
 	if len(b.lines) == 0 {
 		return nil
@@ -181,8 +181,8 @@ func (j *journal) append(b *batch, counts map[string]count) error {
 		return fmt.Errorf("%s: %w", filepath.Join(j.dir, segmentNow), fs.ErrNotExist)
 	}
 	text := b.buf
-	if b.samples() {
-		text = b.withoutSamples()
+	if b.asides() {
+		text = b.withoutAsides()
 	}
 	n, err := j.file.Write(text)
 	if j.size += int64(n); err != nil {
@@ -256,19 +256,19 @@ func (j *journal) heal(r *ring, counts map[string]count, now time.Time) (healed 
 	return err == nil, err
 }
 
-func (b *batch) samples() bool {
+func (b *batch) asides() bool {
 	for _, l := range b.lines {
-		if l.name.kind == sample {
+		if l.name.kind.Aside() {
 			return true
 		}
 	}
 	return false
 }
 
-func (b *batch) withoutSamples() []byte {
+func (b *batch) withoutAsides() []byte {
 	var text []byte
 	b.each(func(l line, t []byte) {
-		if l.name.kind != sample {
+		if !l.name.kind.Aside() {
 			text = append(text, t...)
 		}
 	})

@@ -7,9 +7,6 @@ import (
 	"vigil/internal/event"
 )
 
-// sample is the one kind that is neither in the journal nor in the default filter, and has no seq.
-const sample event.Kind = "sample"
-
 // chunkSize is the bytes of one chunk of the ring: about what a socket takes in one write.
 const chunkSize = 256 << 10
 
@@ -21,7 +18,7 @@ type name struct {
 
 // A line is one record of a batch: where it ends in the batch's bytes.
 type line struct {
-	seq  uint64 // of the newest event up to here: a sample's is that of the event before it
+	seq  uint64 // of the newest event up to here: of one aside, that of the event before it
 	name name
 	end  int
 }
@@ -64,7 +61,7 @@ type chunk struct {
 	entries []entry
 	names   []name
 	index   map[name]uint32
-	samples bool // there are some: the lines of an unfiltered subscriber are not contiguous
+	asides  bool // there are some: the lines of an unfiltered subscriber are not contiguous
 }
 
 // An entry is one line of a chunk.
@@ -107,15 +104,29 @@ func (r *ring) grow(size int) {
 func (r *ring) append(b *batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b.each(func(l line, text []byte) {
-		c := r.chunks[len(r.chunks)-1]
-		if cap(c.data)-len(c.data) < len(text) {
-			r.grow(max(chunkSize, len(text)))
-			c = r.chunks[len(r.chunks)-1]
-		}
-		c.add(l, text)
-		r.last = l.seq
-	})
+	b.each(r.add)
+	r.rouse()
+}
+
+// aside adds a line that is no event of the journal.
+func (r *ring) aside(rec *event.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(line{seq: r.last, name: name{rec.Service, rec.Event}}, rec.Append(nil))
+	r.rouse()
+}
+
+func (r *ring) add(l line, text []byte) {
+	c := r.chunks[len(r.chunks)-1]
+	if cap(c.data)-len(c.data) < len(text) {
+		r.grow(max(chunkSize, len(text)))
+		c = r.chunks[len(r.chunks)-1]
+	}
+	c.add(l, text)
+	r.last = l.seq
+}
+
+func (r *ring) rouse() {
 	for c := range r.parked {
 		c.rouse()
 	}
@@ -131,7 +142,7 @@ func (c *chunk) add(l line, text []byte) {
 	}
 	c.data = append(c.data, text...)
 	c.entries = append(c.entries, entry{seq: l.seq, end: uint32(len(c.data)), name: i})
-	c.samples = c.samples || l.name.kind == sample
+	c.asides = c.asides || l.name.kind.Aside()
 }
 
 // rouse wakes the cursor's goroutine, now or when it is going to wait.
@@ -187,7 +198,7 @@ type view struct {
 	data    []byte
 	entries []entry
 	names   []name
-	samples bool
+	asides  bool
 }
 
 // look returns what is before the cursor. With nothing there the view is empty and, if park is
@@ -202,7 +213,7 @@ func (r *ring) look(c *cursor, park bool) (view, bool) {
 		at := r.chunks[c.chunk-r.chunks[0].id]
 		switch {
 		case c.entry < len(at.entries):
-			return view{data: at.data, entries: at.entries, names: at.names, samples: at.samples}, true
+			return view{data: at.data, entries: at.entries, names: at.names, asides: at.asides}, true
 		case at.id < r.chunks[len(r.chunks)-1].id:
 			c.chunk, c.entry = c.chunk+1, 0
 		default:
@@ -237,7 +248,7 @@ func (r *ring) journaled() (before uint64, lines [][]byte) {
 	for _, c := range r.chunks {
 		v := view{data: c.data, entries: c.entries}
 		for i, e := range c.entries {
-			if c.names[e.name].kind != sample {
+			if !c.names[e.name].kind.Aside() {
 				lines = append(lines, v.bytes(i, i+1))
 			}
 		}

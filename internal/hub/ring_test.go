@@ -64,7 +64,7 @@ func (s *subscriber) some(out *bytes.Buffer, n int) (more bool) {
 // and in order, or a gap with the count.
 func TestSubscriberHasAllOrAGap(t *testing.T) {
 	services := []string{"web", "web/log", "db"}
-	kinds := []event.Kind{event.Up, event.Exited, sample}
+	kinds := []event.Kind{event.Up, event.Exited, event.Sample}
 	no := false
 	for _, c := range []struct {
 		limit int
@@ -74,7 +74,7 @@ func TestSubscriberHasAllOrAGap(t *testing.T) {
 		{ringSize, 4, greeting{Snapshot: &no}},
 		{ringSize, 4, greeting{Snapshot: &no, Service: []string{"web*"}}},
 		{ringSize, 4, greeting{Snapshot: &no, Event: []event.Kind{event.Exited}}},
-		{ringSize, 4, greeting{Snapshot: &no, Event: []event.Kind{sample, event.Up}, Service: []string{"db"}}},
+		{ringSize, 4, greeting{Snapshot: &no, Event: []event.Kind{event.Sample, event.Up}, Service: []string{"db"}}},
 		{2 * chunkSize, 2, greeting{Snapshot: &no}},
 	} {
 		t.Run(fmt.Sprint(c.limit, c.g.Service, c.g.Event), func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestSubscriberHasAllOrAGap(t *testing.T) {
 			for range 300 {
 				fill(&in, &b, 1+random.IntN(100), services, kinds)
 				for _, l := range b.lines {
-					if s.name(l.name) && l.name.kind != sample {
+					if s.name(l.name) && l.name.kind != event.Sample {
 						want = append(want, l.seq)
 					}
 				}
@@ -121,7 +121,7 @@ func checkAll(t *testing.T, got []received, want []uint64, gaps bool) {
 				t.Errorf("a gap of %d says %+v", gap, r)
 			}
 			missed += gap
-		case r.Event == sample:
+		case r.Event == event.Sample:
 		case len(want) == 0 || r.Seq != want[0]:
 			t.Fatalf("got seq %d, want %d", r.Seq, want[:min(1, len(want))])
 		default:
@@ -141,7 +141,7 @@ func TestSeek(t *testing.T) {
 	in := intake{seq: 100}
 	var b batch
 	for range 100 {
-		fill(&in, &b, 100, []string{"web"}, []event.Kind{event.Up, sample})
+		fill(&in, &b, 100, []string{"web"}, []event.Kind{event.Up, event.Sample})
 		r.append(&b)
 	}
 	first, last := r.bounds()
@@ -207,9 +207,9 @@ func TestFilter(t *testing.T) {
 		want     bool
 	}{
 		{nil, nil, name{"web", event.Up}, true},
-		{nil, nil, name{"web", sample}, false},
-		{nil, []event.Kind{sample}, name{"web", sample}, true},
-		{nil, []event.Kind{sample}, name{"web", event.Up}, false},
+		{nil, nil, name{"web", event.Sample}, false},
+		{nil, []event.Kind{event.Sample}, name{"web", event.Sample}, true},
+		{nil, []event.Kind{event.Sample}, name{"web", event.Up}, false},
 		{[]string{"web*"}, nil, name{"web2", event.Up}, true},
 		{[]string{"web*"}, nil, name{"web/log", event.Up}, false},
 		{[]string{"*/log"}, nil, name{"web/log", event.Up}, true},

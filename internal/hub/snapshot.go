@@ -20,6 +20,7 @@ type picture struct {
 	hub  *Hub
 	seq  uint64
 	left []svdir.Found // the hub's list, not to be changed
+	done bool          // the asides have been told
 }
 
 func (h *Hub) newPicture(seq uint64) *picture {
@@ -41,6 +42,15 @@ func (p *picture) next(f *filter) (event.Record, bool) {
 		}
 	}
 	return event.Record{}, false
+}
+
+// asides returns what is known now that is told to those who ask for it, once.
+func (p *picture) asides(f *filter) []event.Record {
+	if p.done {
+		return nil
+	}
+	p.done = true
+	return slices.DeleteFunc(p.hub.watchers.latest(), func(r event.Record) bool { return !f.name(name{r.Service, r.Event}) })
 }
 
 // services returns all services of the scan directory, their loggers and svscan's own ones. As long

@@ -245,6 +245,9 @@ func (s *subscriber) prepare() {
 			s.own = state.Append(s.own)
 			continue
 		}
+		for _, aside := range s.states.asides(&s.filter) {
+			s.own = aside.Append(s.own)
+		}
 		synced := s.states.synced()
 		s.own = synced.Append(s.own)
 		s.states = nil

@@ -143,6 +143,16 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestSinks: svmon-notify(5) has every kind of sink.
+func TestSinks(t *testing.T) {
+	p := find(t, "svmon-notify", "5")
+	for _, kind := range constants(t, "../notify", "Kind") {
+		if !p.has(kind) {
+			t.Errorf("%s has no kind of sink %s", p.path, kind)
+		}
+	}
+}
+
 // TestMigrating: migrating(7) has every setting, and names no file that service(5) does not.
 func TestMigrating(t *testing.T) {
 	migrating, service := find(t, "migrating", "7"), find(t, "service", "5")

@@ -3,16 +3,21 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"vigil/internal/svdir"
 )
 
 // Run carries the probe LINE out: tcp HOST:PORT, unix PATH, http URL [CODES] or exec PROG [ARG …]. It
@@ -24,11 +29,11 @@ func Run(ctx context.Context, line string) error {
 	case "tcp", "unix":
 		return dial(ctx, kind, args[0])
 	case "http":
-		codes := "200-399"
+		codes := ""
 		if len(args) > 1 {
 			codes = args[1]
 		}
-		return get(ctx, args[0], codes)
+		return HTTP(ctx, args[0], codes, nil)
 	default:
 		return execute(args)
 	}
@@ -43,9 +48,32 @@ func dial(ctx context.Context, network, address string) error {
 	return c.Close()
 }
 
-// get asks for a page, without following it elsewhere.
-func get(ctx context.Context, url, codes string) error {
-	good, err := parseCodes(codes)
+// TCP returns nil if somebody accepts connections at HOST:PORT.
+func TCP(ctx context.Context, address string) error { return dial(ctx, "tcp", address) }
+
+// Unix returns nil if somebody accepts connections at a socket.
+func Unix(ctx context.Context, path string) error {
+	address, done, err := svdir.SocketAddress(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return dial(ctx, "unix", address)
+}
+
+// usualCodes are those of a page that is well.
+const usualCodes = "200-399"
+
+// maxPage bounds what is read of a page.
+const maxPage = 1 << 20
+
+// ErrPage says that a page was answered that has not what it must have.
+var ErrPage = errors.New("the page does not match")
+
+// HTTP returns nil if a page is answered with one of the codes, usualCodes if they are empty, and its first
+// MiB matches; nil matches every page. It is not followed elsewhere.
+func HTTP(ctx context.Context, url, codes string, page *regexp.Regexp) error {
+	good, err := parseCodes(cmp.Or(codes, usualCodes))
 	if err != nil {
 		return err
 	}
@@ -62,13 +90,18 @@ func get(ctx context.Context, url, codes string) error {
 	if err != nil {
 		return err
 	}
-	if err := resp.Body.Close(); err != nil { // its status is all that counts
-		return err
-	}
+	defer func() { _ = resp.Body.Close() }() // what is left of the page is of no interest
 	if !good(resp.StatusCode) {
 		return fmt.Errorf("answer %s", resp.Status)
 	}
-	return nil
+	if page == nil {
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	if err == nil && !page.Match(text) {
+		err = ErrPage
+	}
+	return err
 }
 
 // ErrCodes says that a list of HTTP codes cannot be read.

@@ -9,7 +9,7 @@ import (
 func TestEndWithoutHub(t *testing.T) {
 	hub := newService(t.TempDir(), ID{})
 	hub.main.phase = phaseStopped
-	s := &scanner{ending: true, hub: hub, watch: &watch{}, clock: func() time.Duration { return 0 }}
+	s := &scanner{ending: true, aides: []*aide{{service: hub}}, watch: &watch{}, clock: func() time.Duration { return 0 }}
 	if !s.done() {
 		t.Error("svscan waits for a hub that is down")
 	}

@@ -25,8 +25,6 @@ const (
 	fifoSize = 1 << 20
 	// maxReaped bounds the number of files in .svscan/reaped.
 	maxReaped = 256
-	// maxShebang is the length of the longest first line that every supported kernel takes.
-	maxShebang = 120
 	// maxStateFile is more than a state has.
 	maxStateFile = 4096
 
@@ -34,7 +32,6 @@ const (
 	stateFile = svdir.ScanOwn + "/state"
 	pidFile   = svdir.ScanOwn + "/pid"
 	reapedDir = svdir.ScanOwn + "/" + svdir.Reaped
-	hubDir    = svdir.ScanOwn + "/" + svdir.Hub
 	// eventsFIFO is where supervise finds it, from the working directory that it is started in.
 	eventsFIFO = svdir.ScanOwn + "/" + svdir.Events
 )
@@ -228,34 +225,6 @@ func writeFile(path, content string, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(next, path)
-}
-
-// writeHub makes the service directory of the hub.
-func writeHub(c *Config) error {
-	if err := os.MkdirAll(hubDir+"/"+svdir.Env, svdir.ModeSupervise); err != nil {
-		return err
-	}
-	run := "#!" + c.Hub + " serve\n"
-	if len(run) > maxShebang || strings.ContainsAny(c.Hub, " \t\n") {
-		run = "#!/bin/sh\nexec '" + strings.ReplaceAll(c.Hub, "'", `'\''`) + "' serve\n"
-	}
-	if err := writeFile(hubDir+"/"+svdir.Run, run, 0o700); err != nil {
-		return err
-	}
-	for name, mode := range map[string]string{"SVEVENTS_MODE": c.Events.Text, "SVEVENTS_CONTROL_MODE": c.Control.Text} {
-		path := hubDir + "/" + svdir.Env + "/" + name
-		err := os.Remove(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		if err == nil && mode != "" {
-			err = writeFile(path, mode+"\n", svdir.ModeState)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // readReaped forgets what was reaped in another boot: pid and start time are of one boot only.

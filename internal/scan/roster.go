@@ -205,7 +205,7 @@ func (s *scanner) openRoster() {
 		s.print.Warn("read", rosterFile, err)
 	}
 	for _, r := range alive {
-		if r.name != hubDir { // which startHub finds
+		if !isAide(r.name) { // which startAide finds
 			s.resume(r)
 		}
 	}

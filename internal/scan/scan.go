@@ -20,6 +20,7 @@ type Config struct {
 	Runit     bool       // -R: as runit does it
 	Supervise string     // path of the program
 	Hub       string     // path of svevents; empty is without
+	Monitor   string     // path of svmon; empty is without
 	Events    SocketMode // of events.sock
 	Control   SocketMode // of control.sock
 
@@ -51,9 +52,8 @@ type scanner struct {
 
 	services  map[ID]*service
 	templates map[string]*template
+	aides     []*aide
 	mirrored  mirror
-	hub       *service
-	hubDue    time.Duration // when to make its directory again; 0: it is as it should be
 	pids      map[int]*post
 	dirty     map[string]bool // names that something happened to
 	moved     map[string]bool // those of them that were moved in by that name
@@ -170,14 +170,16 @@ func (s *scanner) open() error {
 		s.out.queue = s.legacy.unsent
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
-	s.said, s.moved, s.hub = make(Said), make(map[string]bool), nil
+	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
 	s.templates = make(map[string]*template)
 	s.mirrored = newMirror()
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.killAt, s.late = 0, false
 	s.openWatch()
 	s.openRoster()
-	s.startHub()
+	for _, a := range s.aides {
+		s.startAide(a)
+	}
 	s.reap() // what died before we listened
 	return nil
 }
@@ -240,8 +242,10 @@ func (s *scanner) loop() {
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {
 			s.renewRoster()
 		}
-		if s.hubDue != 0 && s.hubDue <= s.clock() {
-			s.startHub()
+		for _, a := range s.aides {
+			if a.due != 0 && a.due <= s.clock() {
+				s.startAide(a)
+			}
 		}
 		if !again {
 			s.legacy = nil // all have been told to follow
@@ -326,11 +330,7 @@ func (s *scanner) done() bool {
 	if !s.ending || len(s.services) > 0 {
 		return false
 	}
-	if s.hub != nil {
-		s.leave(s.hub)
-		s.progress(s.hub) // it may be down already
-	}
-	return s.hub == nil
+	return s.endAides()
 }
 
 // due is when the next deadline is.
@@ -339,9 +339,14 @@ func (s *scanner) due() time.Duration {
 	if s.trial.pid != 0 {
 		due = min(due, s.trial.end)
 	}
-	for _, d := range []time.Duration{s.rosterDue, s.hubDue, s.mirrored.due} {
+	for _, d := range []time.Duration{s.rosterDue, s.mirrored.due} {
 		if d != 0 {
 			due = min(due, d)
+		}
+	}
+	for _, a := range s.aides {
+		if a.due != 0 {
+			due = min(due, a.due)
 		}
 	}
 	for _, t := range s.templates {

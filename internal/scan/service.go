@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vigil/internal/cli"
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/process"
@@ -42,14 +41,16 @@ func (v *service) posts() []*post {
 	return append(list, v.retired...)
 }
 
-// all returns every service, the hub included.
+// all returns every service, our own included.
 func (s *scanner) all() []*service {
 	list := make([]*service, 0, len(s.services)+1)
 	for _, v := range s.services {
 		list = append(list, v)
 	}
-	if s.hub != nil {
-		list = append(list, s.hub)
+	for _, a := range s.aides {
+		if a.service != nil {
+			list = append(list, a.service)
+		}
 	}
 	return list
 }
@@ -147,40 +148,6 @@ func (s *scanner) forgetRetired(v *service) {
 		}
 	}
 	v.retired = slices.DeleteFunc(v.retired, func(p *post) bool { return p.phase == phaseEmpty })
-}
-
-// hubRetry is the time until the hub's directory is tried again that could not be made.
-const hubRetry = 5 * time.Second
-
-// startHub makes and starts the hub, which is a service like others. On a disk that is full it goes on
-// with the directory that is there, and brings it up to date later.
-func (s *scanner) startHub() {
-	s.hubDue = 0
-	if s.Hub == "" || s.ending {
-		return
-	}
-	if err := writeHub(&s.Config); err != nil {
-		s.sayOnce("unable to make " + hubDir + ": " + cli.Cause(err))
-		s.hubDue = s.clock() + hubRetry
-		if lookAtRun(hubDir+"/"+svdir.Run) != ProgramRunnable {
-			return
-		}
-	}
-	if s.hub != nil {
-		return
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(hubDir, &st); err != nil {
-		s.print.Warn("stat", hubDir, err)
-		s.hubDue = s.clock() + hubRetry
-		return
-	}
-	s.hub = newService(hubDir, idOf(&st))
-	log := ID{}
-	if lookAtRun(hubDir+"/"+svdir.Log+"/"+svdir.Run) != ProgramMissing && unix.Stat(hubDir+"/"+svdir.Log, &st) == nil {
-		log = idOf(&st)
-	}
-	s.start(s.hub, log)
 }
 
 // leave brings a service down: first what writes to the log, then the log.
@@ -328,9 +295,11 @@ func (s *scanner) forget(v *service) {
 	if v.pin >= 0 {
 		_ = unix.Close(v.pin) // it was only for the inode
 	}
-	if v == s.hub {
-		s.hub = nil
-		return
+	for _, a := range s.aides {
+		if v == a.service {
+			a.service = nil
+			return
+		}
 	}
 	delete(s.services, v.id)
 	s.whole = true // another one may have waited for the name

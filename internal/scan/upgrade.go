@@ -178,7 +178,7 @@ func (s *scanner) tried(exit event.Exit) {
 	case err != nil:
 	case last.supervise == "":
 		s.trial.supervise = file
-		err = s.try(s.Supervise, "supervise", "-t", hubDir)
+		err = s.try(s.Supervise, "supervise", "-t", svdir.ScanOwn+"/"+svdir.Hub)
 	case last.supervise != file:
 		err = errChanged
 	default:
@@ -263,7 +263,7 @@ func (s *scanner) mayFollow() bool {
 	return len(s.following) < maxFollowers()
 }
 
-// sendUpgrade has a supervise replace itself too, and the hub start anew.
+// sendUpgrade has a supervise replace itself too, and our own services start anew.
 func (s *scanner) sendUpgrade(p *post) {
 	if !s.mayFollow() {
 		p.tellAt = s.followLook
@@ -271,7 +271,7 @@ func (s *scanner) sendUpgrade(p *post) {
 	}
 	state, _ := p.readState() // without it there is nothing to wait for
 	bytes := control.Encode(s.triedBefore, control.Upgrade)
-	if p == s.hubPost() {
+	if s.isAide(p) {
 		bytes = append(bytes, byte(control.Restart))
 	}
 	dir, name := p.inPin(svdir.Supervise + "/" + svdir.Control)
@@ -285,13 +285,6 @@ func (s *scanner) sendUpgrade(p *post) {
 		return
 	}
 	s.following = append(s.following, follower{p, state.N, s.clock() + followTime})
-}
-
-func (s *scanner) hubPost() *post {
-	if s.hub == nil {
-		return nil
-	}
-	return s.hub.main
 }
 
 // Why there is no upgrade.

@@ -4,7 +4,11 @@
 // The protocol is described in svevents(5).
 package subscribe
 
-import "vigil/internal/event"
+import (
+	"time"
+
+	"vigil/internal/event"
+)
 
 // A Hello is what the hub says first.
 type Hello struct {
@@ -59,11 +63,12 @@ func Last(n uint64) Begin {
 // A Filter says which records a stream has. That of the zero value has the state of every service,
 // then synced, then all that happens.
 type Filter struct {
-	Services   []string     // patterns; none is all
-	Events     []event.Kind // none is all
-	Begin      Begin        // nil: with the states of the services, now
-	NoSnapshot bool         // no state records, neither at the beginning nor after a gap
-	NoFollow   bool         // end where the hub's events end
+	Services   []string      // patterns; none is all
+	Events     []event.Kind  // none is all
+	Begin      Begin         // nil: with the states of the services, now
+	NoSnapshot bool          // no state records, neither at the beginning nor after a gap
+	NoFollow   bool          // end where the hub's events end
+	Every      time.Duration // between two samples, of one that has them; 0 is the hub's usual
 }
 
 // fields is a JSON object to which one field after the other is added; nil is one without any.
@@ -101,6 +106,9 @@ func (f *Filter) greeting(line fields) []byte {
 	}
 	if f.NoFollow {
 		line.add("follow", []byte("false"))
+	}
+	if f.Every > 0 {
+		line.add("every", event.AppendSeconds(nil, f.Every))
 	}
 	if line == nil {
 		line = fields("{")

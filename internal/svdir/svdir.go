@@ -11,24 +11,28 @@ import (
 
 // The entries of a service directory.
 const (
-	Run       = "run"
-	Finish    = "finish"
-	Check     = "check"
-	Control   = "control" // a directory of programs; inside of supervise/, the FIFO
-	Reload    = "reload"
-	DownFile  = "down"
-	Env       = "env"
-	Log       = "log"
-	Supervise = "supervise"
-	Fifodir   = "event"
-	Instances = "instances" // of a template: how many there are to be
-	Essential = "essential"
-	Needs     = "needs" // a directory: the names of other services
-	Hooks     = "hooks" // a directory of programs
-	PreStart  = Hooks + "/pre-start"
-	PostReady = Hooks + "/post-ready"
-	PreStop   = Hooks + "/pre-stop"
-	PostStop  = Hooks + "/post-stop"
+	Run         = "run"
+	Finish      = "finish"
+	Check       = "check"
+	Control     = "control" // a directory of programs; inside of supervise/, the FIFO
+	Reload      = "reload"
+	DownFile    = "down"
+	Env         = "env"
+	Log         = "log"
+	Supervise   = "supervise"
+	Fifodir     = "event"
+	Instances   = "instances" // of a template: how many there are to be
+	Essential   = "essential"
+	Needs       = "needs" // a directory: the names of other services
+	Hooks       = "hooks" // a directory of programs
+	PreStart    = Hooks + "/pre-start"
+	PostReady   = Hooks + "/post-ready"
+	PreStop     = Hooks + "/pre-stop"
+	PostStop    = Hooks + "/post-stop"
+	Rules       = "rules"  // a directory, one line each
+	Sinks       = "notify" // a directory: who is told of what happens; in ScanOwn, of all services
+	Metrics     = "metrics"
+	Unmonitored = "unmonitored"
 )
 
 // The entries of supervise/.
@@ -55,6 +59,9 @@ const (
 	Reaped        = "reaped"
 	Roster        = "supervises"
 	Hub           = "svevents"
+	Monitor       = "svmon"
+	Samples       = "samples" // of Monitor: those of the last tick
+	Queue         = "queue"   // notifications that wait
 )
 
 // Modes of what this suite makes. The mode and the owner of a FIFO that is there already are the

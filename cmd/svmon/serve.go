@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/monitor"
+	"vigil/internal/notify"
+)
+
+// serve is the monitor. As a run script's interpreter it is given the script's path.
+func serve(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) > 1 {
+		return cli.UsageError("serve has no arguments")
+	}
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	rescan := make(chan os.Signal, 1)
+	signal.Notify(rescan, unix.SIGHUP)
+	// A standard error that nobody reads any more must not end it.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25) // what is kept is little, and a tick leaves much behind
+	}
+	p := cli.NewPrinter("svmon", stderr)
+	var sinks sync.WaitGroup
+	defer sinks.Wait() // what is on its way has a moment
+	sinks.Go(func() {
+		if err := notifyAll(ctx, "../..", p); err != nil {
+			p.Print("warning: no notifications: " + cli.Cause(err)) // the rules act without them
+		}
+	})
+	return monitor.Run(ctx, monitor.Config{Own: "..", Print: p, Rescan: rescan})
+}
+
+// check looks at all rules and sinks of a scan directory.
+func check(args []string, stdout io.Writer) error {
+	if len(args) != 1 {
+		return cli.UsageError("svmon -t SCAN")
+	}
+	wrong, err := monitor.Check(args[0], stdout)
+	if err == nil {
+		err = notify.Check(args[0], func(service, file, reason string) {
+			wrong++
+			_, _ = io.WriteString(stdout, service+"/"+file+": "+reason+"\n") // the status says it, too
+		})
+	}
+	if err != nil {
+		return &cli.Failure{Doing: "read " + args[0], Err: err}
+	}
+	if wrong > 0 {
+		return cli.Status(cli.StatusUsage)
+	}
+	return nil
+}

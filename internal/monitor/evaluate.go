@@ -1,0 +1,136 @@
+package monitor
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"vigil/internal/event"
+	"vigil/internal/rule"
+	"vigil/internal/sample"
+)
+
+// An observation is one sample as a rule sees it.
+type observation struct {
+	outcome rule.Outcome
+	value   string // for people and programs
+	why     string // it is a breach, or unknown
+	pid     int    // of one process of several; else 0
+}
+
+// evaluateSample evaluates the rules about what was sampled of a service.
+func (m *monitor) evaluateSample(s *service, now time.Time) {
+	if !s.active() {
+		return
+	}
+	for _, c := range s.sorted() {
+		if !c.sampled() || c.due.After(now) {
+			continue
+		}
+		c.due = now.Add(c.rule.Every)
+		if c.rule.Subject.Scope == rule.Each {
+			m.observeEach(s, c)
+			continue
+		}
+		f := &s.sample.Self
+		if c.rule.Subject.Scope == rule.Total {
+			f = &s.sample.Total
+		}
+		m.observe(s, c, c.compare(s.figure(c.rule, f)))
+	}
+}
+
+// sorted are the rules in the order of their names.
+func (s *service) sorted() []*check {
+	list := slices.Collect(maps.Values(s.checks))
+	slices.SortFunc(list, func(a, b *check) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// observeEach evaluates a rule for every process by itself.
+func (m *monitor) observeEach(s *service, c *check) {
+	each := make(map[int]rule.Count, len(s.sample.Members))
+	for i := range s.sample.Members {
+		member := &s.sample.Members[i]
+		o := c.compare(s.figure(c.rule, &member.Figures))
+		o.pid = member.PID
+		count, edge := c.each[member.PID].Add(c.rule, o.outcome)
+		each[member.PID] = count
+		m.turn(s, c, edge, o)
+	}
+	c.each = each
+}
+
+// figures are the metrics that rules have by name.
+var figures = map[string]sample.Metric{
+	"rss": sample.RSS, "vms": sample.VMS, "cpu": sample.CPU, "fds": sample.FDs, "threads": sample.Threads,
+	"read": sample.Read, "write": sample.Write,
+}
+
+// figure returns what a rule is about, in the unit of its limit.
+func (s *service) figure(r *rule.Rule, f *sample.Figures) (float64, bool) {
+	switch name := r.Subject.Name; {
+	case name == "children":
+		return float64(s.sample.Children), true
+	case name == "age":
+		return s.sample.Age.Seconds(), true
+	case name == "read" && r.Limit.Unit == rule.Rate:
+		return f.Get(sample.ReadRate)
+	case name == "write" && r.Limit.Unit == rule.Rate:
+		return f.Get(sample.WriteRate)
+	case name == "fds" && r.Limit.Unit == rule.Percent:
+		n, known := f.Get(sample.FDs)
+		limit, limited := f.Get(sample.FDLimit)
+		if !known || !limited || limit <= 0 {
+			return 0, false
+		}
+		return 100 * n / limit, true
+	default:
+		return f.Get(figures[name])
+	}
+}
+
+// compare makes an observation of a value.
+func (c *check) compare(n float64, known bool) observation {
+	if !known {
+		return observation{}
+	}
+	o := observation{outcome: rule.OK, value: strconv.FormatFloat(n, 'f', -1, 64)}
+	if c.rule.Limit.Breaks(n) {
+		o.outcome = rule.Breach
+		o.why = c.rule.Subject.Name + " is " + o.value
+	}
+	return o
+}
+
+// observe counts an observation, and does what follows from it.
+func (m *monitor) observe(s *service, c *check, o observation) {
+	if o.outcome == rule.Unknown {
+		if o.why != "" && !c.unknown {
+			c.unknown = true
+			m.tell(s, c, event.Record{Event: event.RuleUnknown, Reason: o.why}, o)
+		}
+		return
+	}
+	c.unknown = false
+	var edge rule.Edge
+	c.count, edge = c.count.Add(c.rule, o.outcome)
+	m.turn(s, c, edge, o)
+}
+
+// turn does what follows from an edge.
+func (m *monitor) turn(s *service, c *check, edge rule.Edge, o observation) {
+	switch edge {
+	case rule.None:
+	case rule.WentBad:
+		m.act(s, c, c.rule.Then, o, event.RuleBad)
+	case rule.WentGood:
+		m.act(s, c, c.rule.Else, o, event.RuleGood)
+	}
+}

@@ -1,0 +1,162 @@
+package monitor
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
+	"vigil/internal/rule"
+	"vigil/internal/settings"
+	"vigil/internal/svdir"
+)
+
+// maxRules bounds the rules of one service.
+const maxRules = 256
+
+// Why a rule is not used.
+var (
+	errMany    = errors.New("more than 256 rules")
+	errService = errors.New("this is for the rules of a service, and the host has no service")
+)
+
+// load reads the rules of a service. One that is wrong is told of, and leaves what was there before.
+func (m *monitor) load(s *service, now time.Time) {
+	s.stale, s.lookAt = false, time.Time{}
+	m.watch.add(s.name, s.dir)
+	s.unmonitored = exists(filepath.Join(s.dir, svdir.Unmonitored)) && !s.host
+	checks := map[string]*check{}
+	err := eachRule(s.dir, s.host, func(name, line string, r *rule.Rule, err error) {
+		old := s.checks[name]
+		file := svdir.Rules + "/" + name
+		if err != nil && isYoung(filepath.Join(s.dir, file), now) {
+			s.lookAt = now.Add(writing)
+		} else {
+			m.report(s, file, err)
+		}
+		if err != nil {
+			if old != nil && !errors.Is(err, fs.ErrNotExist) {
+				checks[name] = old
+			}
+			return
+		}
+		if old != nil && old.line == line {
+			checks[name] = old
+			return
+		}
+		checks[name] = &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
+	})
+	m.report(s, svdir.Rules, err)
+	for name, c := range s.checks {
+		if checks[name] == nil && c.count.Bad {
+			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "removed"}, observation{})
+		}
+	}
+	s.checks = checks
+	s.detail.FDs, s.detail.IO = false, false
+	for _, c := range checks {
+		if c.rule.Subject.Kind == rule.Metric {
+			s.detail.FDs = s.detail.FDs || c.rule.Subject.Name == "fds"
+			s.detail.IO = s.detail.IO || c.rule.Subject.Name == "read" || c.rule.Subject.Name == "write"
+		}
+	}
+}
+
+// writing is how long a file that is wrong may take to be written whole.
+const writing = time.Second
+
+// isYoung reports that a file was changed a moment ago.
+func isYoung(path string, now time.Time) bool {
+	info, err := os.Stat(path)
+	return err == nil && now.Sub(info.ModTime()).Abs() < writing
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// eachRule calls each with every rule of a service directory, and what is wrong with it. The error is that
+// of the directory of rules.
+func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, err error)) error {
+	fd, err := svdir.Open(dir)
+	if err != nil {
+		return nil //nolint:nilerr // supervise tells of a service directory that is not there
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	trust := svdir.TrustOwner(&st)
+	entries, err := os.ReadDir(filepath.Join(dir, svdir.Rules))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = trust.CheckAt(fd, svdir.Rules)
+	}
+	if err != nil {
+		return err
+	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return svdir.CheckName(e.Name()) != nil })
+	for i, e := range entries {
+		if i == maxRules {
+			return errMany
+		}
+		file := svdir.Rules + "/" + e.Name()
+		line, r, err := "", (*rule.Rule)(nil), trust.CheckAt(fd, file)
+		if err == nil {
+			line, err = settings.ReadLine(fd, file)
+		}
+		if err == nil {
+			r, err = rule.Parse(line)
+		}
+		if err == nil && host {
+			err = forHost(r)
+		}
+		each(e.Name(), line, r, err)
+	}
+	return nil
+}
+
+// forHost reports why a rule cannot be one of the host.
+func forHost(r *rule.Rule) error {
+	if !r.Subject.Kind.OfHost() {
+		return errService
+	}
+	for _, a := range slices.Concat(r.Then, r.Else) {
+		if a.Verb != rule.Alert && a.Verb != rule.Run {
+			return errService
+		}
+	}
+	return nil
+}
+
+// report tells once what is wrong with a file, and forgets it when it is right.
+func (m *monitor) report(s *service, file string, err error) {
+	key := s.name + "/" + file
+	if err == nil {
+		delete(m.reported, key)
+		return
+	}
+	reason := cause(err)
+	if m.reported[key] == reason {
+		return
+	}
+	m.reported[key] = reason
+	m.print.Print("warning: unable to use " + key + ": " + reason)
+	m.out.event(event.Record{Service: s.name, Event: event.Config, File: file, Reason: reason})
+}

@@ -1,0 +1,235 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/rule"
+	"vigil/internal/sample"
+	"vigil/internal/sampler"
+)
+
+func TestParsePrinted(t *testing.T) {
+	got, err := parsePrinted([]byte("# HELP\n\nqueue 12\nratio 0.5\n"))
+	if err != nil || len(got) != 2 || got["queue"] != 12 || got["ratio"] != 0.5 {
+		t.Errorf("%v, %v", got, err)
+	}
+	for text, want := range map[string]string{
+		"good 1\nbad NaN\n":                          "line 2 is not NAME NUMBER",
+		"good 1\nbad +Inf\nworse\n":                  "line 2 is not NAME NUMBER",
+		"a name 3\ngood 1\n":                         "line 1 is not NAME NUMBER",
+		"\x00\xff\ngood 1\n":                         "line 1 is not NAME NUMBER",
+		"good 1\n" + strings.Repeat("x 1\n", 100000): "more than 10000 lines",
+	} {
+		got, err := parsePrinted([]byte(text))
+		if err == nil || err.Error() != want || got["good"] != 1 {
+			t.Errorf("%.20q: %v, %v, want %s", text, got["good"], err, want)
+		}
+	}
+}
+
+// place is a service directory with a program.
+func place(t *testing.T, program string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "p"), []byte("#!/bin/sh\n"+program+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestRunProgram(t *testing.T) {
+	env := environment{variables: []string{"SV_NAME=web"}, record: event.Record{Service: "web", Event: "mine"}}
+	out, err := runProgram(t.Context(), place(t, `read -r line; echo "$SV_NAME $line $1"`), []string{"./p", "x"}, env)
+	if err != nil || string(out) != `web {"v":1,"service":"web","event":"mine"} x`+"\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, err = runProgram(t.Context(), place(t, "head -c 50000000 /dev/zero"), []string{"./p"}, env); err != nil || len(out) != maxPrinted {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+	if _, err = runProgram(t.Context(), place(t, "exit 3"), []string{"./p"}, env); err == nil || err.Error() != "exit status 3" {
+		t.Errorf("%v", err)
+	}
+	var cannot *cannotRun
+	if _, err = runProgram(t.Context(), place(t, ""), []string{"./q"}, env); !errors.As(err, &cannot) {
+		t.Errorf("of a program that is missing: %v", err)
+	}
+	if _, err = runProgram(t.Context(), t.TempDir()+"/none", []string{"p"}, env); !errors.As(err, &cannot) {
+		t.Errorf("in a directory that is missing: %v", err)
+	}
+}
+
+func TestProgramIsKilledWithItsGroup(t *testing.T) {
+	dir := place(t, "sleep infinity & echo $! >child; wait")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := runProgram(ctx, dir, []string{"./p"}, environment{})
+		ended <- err
+	}()
+	for {
+		if b, err := os.ReadFile(filepath.Join(dir, "child")); err == nil && strings.HasSuffix(string(b), "\n") {
+			break
+		}
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, errTimeout) {
+		t.Errorf("%v", err)
+	}
+	pid, err := os.ReadFile(filepath.Join(dir, "child"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/proc/" + strings.TrimSpace(string(pid)) + "/stat"
+	for {
+		stat, err := os.ReadFile(path)
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+	}
+}
+
+func parsed(t *testing.T, line string) *check {
+	t.Helper()
+	r, err := rule.Parse(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &check{name: "x", line: line, rule: r}
+}
+
+func TestLookAtFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	age, size, changed := parsed(t, "file f age > 1m"), parsed(t, "file f size > 2"), parsed(t, "file f changed")
+	if r := lookAtFile(age, path, fileState{}); r.outcome != rule.Unknown || r.why == "" {
+		t.Errorf("age of none: %+v", r)
+	}
+	first := lookAtFile(changed, path, fileState{})
+	if first.outcome != rule.OK {
+		t.Errorf("first look: %+v", first)
+	}
+	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := lookAtFile(changed, path, first.file)
+	if there.outcome != rule.Breach {
+		t.Errorf("it has come: %+v", there)
+	}
+	if r := lookAtFile(changed, path, there.file); r.outcome != rule.OK {
+		t.Errorf("it is the same: %+v", r)
+	}
+	if r := lookAtFile(size, path, fileState{}); r.outcome != rule.Breach || r.value != "3" {
+		t.Errorf("size: %+v", r)
+	}
+	// The wall clock was set back: what is from the future is new, not of a negative age.
+	for when, want := range map[time.Duration]rule.Outcome{-time.Hour: rule.Breach, time.Hour: rule.OK} {
+		at := time.Now().Add(when)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if r := lookAtFile(age, path, fileState{}); r.outcome != want || strings.HasPrefix(r.value, "-") {
+			t.Errorf("changed %v from now: %+v", when, r)
+		}
+	}
+}
+
+// world is a monitor without a hub, of a service that is ready.
+func world(t *testing.T, rules ...string) (*monitor, *service) {
+	t.Helper()
+	own := filepath.Join(t.TempDir(), ".svscan")
+	m := &monitor{
+		own: own, scan: filepath.Dir(own), print: cli.NewPrinter("svmon", t.Output()), ctx: t.Context(),
+		services: map[string]*service{}, sampler: sampler.New(t.TempDir()), reported: map[string]string{}, watch: &watch{},
+	}
+	m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, Ready: true, PID: 7, Start: 1}, time.Now())
+	s := m.services["web"]
+	s.checks = map[string]*check{}
+	for _, line := range rules {
+		c := parsed(t, line)
+		s.checks[c.name] = c
+	}
+	return m, s
+}
+
+// kinds are the events that wait to be written.
+func (o *outbox) kinds(t *testing.T) string {
+	t.Helper()
+	var kinds []string
+	for _, line := range o.lines {
+		r, err := event.Decode(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, string(r.Event))
+	}
+	o.lines = nil
+	return strings.Join(kinds, " ")
+}
+
+func TestEdges(t *testing.T) {
+	m, s := world(t, "rss.total > 10 for 2 every 100ms then alert, exec ./none else alert")
+	at := time.Now()
+	tick := func(rss float64) string {
+		s.sample = sample.Sample{PID: 7}
+		s.sample.Total.Set(sample.RSS, rss)
+		at = at.Add(time.Second)
+		m.evaluateSample(s, at)
+		return m.out.kinds(t)
+	}
+	for i, want := range []struct {
+		rss    float64
+		events string
+	}{{50, ""}, {5, ""}, {50, ""}, {50, "rule-bad action"}, {50, ""}, {5, ""}, {5, "rule-good"}} {
+		if got := tick(want.rss); got != want.events {
+			t.Errorf("tick %d: %q, want %q", i, got, want.events)
+		}
+	}
+	// Nothing is known: it is no breach, and no recovery.
+	s.sample = sample.Sample{PID: 7}
+	m.evaluateSample(s, at.Add(time.Minute))
+	if got := m.out.kinds(t); got != "" {
+		t.Errorf("unknown: %q", got)
+	}
+}
+
+func TestOperatorOverrules(t *testing.T) {
+	m, s := world(t, "age > 0s")
+	s.checks["x"].count, _ = s.checks["x"].count.Add(s.checks["x"].rule, rule.Breach)
+	m.hear(&event.Record{Event: event.Command, Service: "web", State: event.PhaseUp, PID: 7, Command: "restart", Why: "rule:x"}, time.Now())
+	if !s.checks["x"].count.Bad {
+		t.Error("its own restart has cleared a rule")
+	}
+	m.hear(&event.Record{Event: event.Command, Service: "web", State: event.PhaseUp, PID: 7, Command: "down"}, time.Now())
+	if got := m.out.kinds(t); s.checks["x"].count.Bad || got != "rule-good" {
+		t.Errorf("the operator has not cleared it: %q", got)
+	}
+	m.hear(&event.Record{Event: event.Down, Service: "web", State: event.PhaseDown}, time.Now())
+	if s.active() || s.interval() != 0 {
+		t.Error("the rules of what is down are evaluated")
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	m, s := world(t)
+	s.stale = false
+	m.work(time.Now())
+	if due := m.due(); !due.IsZero() {
+		t.Errorf("there is something to do at %v", due)
+	}
+	m.hear(&event.Record{Event: event.Watch, Extra: []event.Field{{Key: "every", JSON: "15"}}}, time.Now())
+	if got := m.interval(); got != 15*time.Second {
+		t.Errorf("every %v", got)
+	}
+	m.hear(&event.Record{Event: event.Watch, Extra: []event.Field{{Key: "every", JSON: "0"}}}, time.Now())
+	m.setTick(time.Now())
+	if due := m.due(); !due.IsZero() {
+		t.Errorf("nobody watches, and there is something to do at %v", due)
+	}
+}

@@ -1,0 +1,449 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/status"
+	"vigil/internal/subscribe"
+	"vigil/internal/svdir"
+)
+
+// cursorFile is a file of that directory: the last event that all sinks have got.
+const cursorFile = ".cursor"
+
+// self is the service whose events tell what is wrong with sinks of all services.
+const self = svdir.ScanOwn + "/svmon"
+
+// grace is how long an end waits for the answers of targets.
+const grace = 3 * time.Second
+
+// ErrBusy says that another process has the queues.
+var ErrBusy = errors.New("another svmon sends notifications")
+
+// A Config says where, and whom to tell of what is wrong.
+type Config struct {
+	Dir   string           // the scan directory
+	Clock func() time.Time // nil: time.Now
+	// Problem is told, once, of a file of a service's directory that is wrong, or of a target that does
+	// not work: it may become a config event. Several goroutines may call it.
+	Problem func(service, file, reason string)
+}
+
+// A Notifier tells sinks of events. Its methods are for one goroutine, and wait for no target.
+type Notifier struct {
+	now     func() time.Time
+	tell    func(service, file, reason string)
+	shelf   *shelf
+	queues  *os.File
+	outlets map[key]*outlet
+	cursor  mark
+	saved   mark
+
+	ctx     context.Context // of the deliveries
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed: no more deliveries begin
+	ending  bool
+	senders sync.WaitGroup
+
+	mu   sync.Mutex
+	said map[key]string // what was said of our own work for a sink, until that works again
+
+	timeout time.Duration
+	retry   time.Duration
+	logs    []string
+}
+
+// New goes on with what the last one left in the queues of the scan directory.
+func New(c Config) (*Notifier, error) {
+	n, err := prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.begin()
+}
+
+// prepare opens the queues, and begins nothing.
+func prepare(c Config) (*Notifier, error) {
+	dir := filepath.Join(c.Dir, svdir.ScanOwn, svdir.Queue)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, &cli.Failure{Doing: "make " + dir, Err: err}
+	}
+	queues, err := os.Open(dir)
+	if err != nil {
+		return nil, &cli.Failure{Doing: "open " + dir, Err: err}
+	}
+	if err := unix.Flock(int(queues.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrBusy
+		}
+		return nil, errors.Join(&cli.Failure{Doing: "lock " + dir, Err: err}, queues.Close())
+	}
+	n := &Notifier{
+		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, said: map[key]string{},
+		stopped: make(chan struct{}),
+		timeout: sendTimeout, retry: firstRetry, logs: localLogs,
+	}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	if n.tell == nil {
+		n.tell = func(string, string, string) {}
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.shelf = &shelf{scan: c.Dir, folders: map[string]*folder{}, problem: n.tellOf}
+	n.cursor = readCursor(int(queues.Fd()))
+	n.saved = n.cursor
+	return n, nil
+}
+
+// begin goes on with every queue that is there.
+func (n *Notifier) begin() error {
+	names, err := n.queues.Readdirnames(-1)
+	if err != nil {
+		return &cli.Failure{Doing: "read " + n.queues.Name(), Err: err}
+	}
+	for _, name := range names {
+		k := keyOf(name)
+		if name[0] == '.' || k.queue() != name {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(n.shelf.folder(k.service), k.name)); errors.Is(err, fs.ErrNotExist) {
+			n.forget(k)
+			continue
+		}
+		o, err := n.outlet(k)
+		if err != nil {
+			n.problem(k, "unable to open the queue: "+cli.Cause(err))
+			continue
+		}
+		o.sink = Sink{Max: defaultMax, Per: defaultPer}
+		if sink, err := n.shelf.load(k, n.now()); err == nil {
+			o.sink = sink
+		}
+		o.restore(n.now())
+		n.start(o)
+	}
+	return nil
+}
+
+// forget removes the queue of a sink that has gone.
+func (n *Notifier) forget(k key) {
+	q, err := openQueue(n.queues, k.queue())
+	if err == nil {
+		if left := len(q.waiting); left > 0 {
+			n.problem(k, strconv.Itoa(left)+" messages of a sink that has gone were dropped")
+		}
+		err = q.dir.Close()
+	}
+	if err = errors.Join(err, os.RemoveAll(filepath.Join(n.queues.Name(), k.queue()))); err != nil {
+		n.problem(k, "unable to remove the queue: "+cli.Cause(err))
+	}
+}
+
+// outlet returns the one of the sink, and opens it first if need be.
+func (n *Notifier) outlet(k key) (*outlet, error) {
+	if o := n.outlets[k]; o != nil {
+		return o, nil
+	}
+	q, err := openQueue(n.queues, k.queue())
+	if err != nil {
+		return nil, err
+	}
+	o, err := newOutlet(k, q, n.now())
+	if err != nil {
+		return nil, errors.Join(err, q.dir.Close())
+	}
+	n.outlets[k] = o
+	return o, nil
+}
+
+// once tells a problem unless it was the last that was told of the sink.
+func (n *Notifier) once(k key, reason string) {
+	n.mu.Lock()
+	known := n.said[k] == reason
+	n.said[k] = reason
+	n.mu.Unlock()
+	if !known {
+		n.problem(k, reason)
+	}
+}
+
+// works has the next problem told, whatever it is.
+func (n *Notifier) works(k key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.said, k)
+}
+
+// problem tells that something is wrong with a sink.
+func (n *Notifier) problem(k key, reason string) { n.tellOf(k.service, k.file(), reason) }
+
+func (n *Notifier) tellOf(service, file, reason string) {
+	if service == "" {
+		service = self
+	}
+	n.tell(service, file, cli.Printable(reason))
+}
+
+// isOwn reports that an event tells of trouble with the sink itself, which must not make more of it.
+func (k key) isOwn(r *event.Record) bool {
+	service := k.service
+	if service == "" {
+		service = self
+	}
+	return r.Event == event.Config && r.Service == service && r.File == k.file()
+}
+
+// Event tells the sinks of one record of the hub, a line without its newline, of the epoch. When it
+// returns, whoever is to be told has it in its queue, or counted.
+func (n *Notifier) Event(line []byte, r *event.Record, epoch string) {
+	now := n.now()
+	at := mark{epoch, r.Seq}
+	if r.Event == event.State {
+		at.seq = 0
+	}
+	for _, service := range n.concerned(r) {
+		for _, e := range n.shelf.sinks(service, now) {
+			n.tellSink(&e, now, line, r, at)
+		}
+	}
+	if r.Seq != 0 && r.Event != event.State {
+		n.cursor = mark{epoch, r.Seq}
+	}
+}
+
+// concerned are the services whose sinks are told; "" is those of all. A gap in the events of all
+// services is one for each.
+func (n *Notifier) concerned(r *event.Record) []string {
+	if r.Service != "" {
+		if checkService(r.Service) != nil {
+			return []string{""}
+		}
+		return []string{"", r.Service}
+	}
+	services := []string{""}
+	if r.Event == event.Gap {
+		found, _ := svdir.All(n.shelf.scan) // those that are found
+		for _, f := range found {
+			services = append(services, f.Name)
+		}
+	}
+	return services
+}
+
+// tellSink tells one sink, if it wants to know.
+func (n *Notifier) tellSink(e *entry, now time.Time, line []byte, r *event.Record, at mark) {
+	kind := r.Event
+	if kind == event.State && r.State == event.PhaseFailed {
+		kind = event.Failed // nobody knows whether it was told: see below
+	}
+	wants := e.sink.Wants(kind) && !e.key.isOwn(r)
+	if !wants && n.outlets[e.key] == nil {
+		return
+	}
+	o, err := n.outlet(e.key)
+	if err != nil {
+		n.once(e.key, "unable to open the queue: "+cli.Cause(err))
+		return
+	}
+	o.use(e.sink)
+	if kind != r.Event {
+		if o.conditions[openFile(r.Service, "")] != nil {
+			return // it was told
+		}
+		line = failedLine(r)
+	}
+	if wants && !o.queue.seen(at) {
+		if err := o.post(now, line, at); err != nil {
+			n.once(e.key, "unable to queue: "+cli.Cause(err))
+		} else {
+			n.works(e.key)
+		}
+		n.start(o)
+	}
+	if err := o.change(now, r, line, wants); err != nil {
+		n.once(e.key, "unable to note what is to be reminded of: "+cli.Cause(err))
+	}
+}
+
+// failedLine makes the event of a state: the service has failed while nobody was listening.
+func failedLine(r *event.Record) []byte {
+	made := event.Record{
+		Time: r.Since, N: r.N, Service: r.Service, Event: event.Failed, State: r.State, Want: r.Want,
+		Exit: r.Exit, Why: r.Why, Deaths: r.Deaths, Reason: "it was found so",
+	}
+	line := made.Append(nil)
+	return line[:len(line)-1]
+}
+
+// Next is when Tick has to be called; zero is never, as things are.
+func (n *Notifier) Next() (due time.Time) {
+	for _, o := range n.outlets {
+		if at := o.next(); !at.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
+		}
+	}
+	return due
+}
+
+// Tick sends the summaries and the reminders that are due.
+func (n *Notifier) Tick() {
+	now := n.now()
+	for _, o := range n.outlets {
+		at := o.next()
+		if at.IsZero() || now.Before(at) {
+			continue
+		}
+		if sink, err := n.shelf.load(o.key, now); err == nil {
+			o.use(sink)
+		} else {
+			o.sink.Remind = 0 // it has gone
+		}
+		if err := o.tick(now); err != nil {
+			n.once(o.key, "unable to queue: "+cli.Cause(err))
+		}
+		n.start(o)
+	}
+}
+
+// Save notes how far the sinks have got. What comes after it comes again after a restart, and is known
+// by its seq.
+func (n *Notifier) Save() {
+	if n.cursor == n.saved {
+		return
+	}
+	content := n.cursor.epoch + " " + strconv.FormatUint(n.cursor.seq, 10) + "\n"
+	if status.WriteFile(int(n.queues.Fd()), cursorFile, []byte(content), 0o600) == nil {
+		n.saved = n.cursor // else the old one is good too, and more comes again
+	}
+}
+
+func readCursor(dir int) mark {
+	b, err := status.ReadFile(dir, cursorFile, maxMessage)
+	if err != nil {
+		return mark{}
+	}
+	epoch, seq, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	n, err := strconv.ParseUint(seq, 10, 64)
+	if err != nil || epoch == "" {
+		return mark{}
+	}
+	return mark{epoch, n}
+}
+
+// Begin is where a stream of the hub's events has to begin, for nothing to be lost. It is nil, which is
+// the state of everything now, if there is no telling.
+func (n *Notifier) Begin() subscribe.Begin {
+	from := n.cursor
+	if from.epoch == "" {
+		return nil
+	}
+	return func(h subscribe.Hello) uint64 {
+		if h.Epoch != from.epoch {
+			return 0 // all that there is, is new
+		}
+		return from.seq
+	}
+}
+
+// Close ends the deliveries: those on their way have a moment. What was not delivered stays queued.
+func (n *Notifier) Close() error {
+	n.Save()
+	n.ending = true
+	close(n.stopped)
+	cancel := time.AfterFunc(grace, n.cancel)
+	n.senders.Wait()
+	cancel.Stop()
+	n.cancel()
+	errs := []error{n.queues.Close()}
+	for _, o := range n.outlets {
+		errs = append(errs, o.queue.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// saveEvery is after how many events the cursor is saved while there are always more.
+const saveEvery = 256
+
+// Run tells the sinks of all that happens, until ctx ends. A hub that has gone is waited for; lost is told
+// so, if it is not nil.
+func Run(ctx context.Context, c Config, lost func(error)) error {
+	n, err := New(c)
+	if err != nil {
+		return err
+	}
+	stream := subscribe.New(filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{Begin: n.Begin()})
+	stream.Lost = lost
+	err = n.follow(ctx, stream)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return errors.Join(err, n.Close())
+}
+
+// An arrival is a record of the hub.
+type arrival struct {
+	item    subscribe.Item
+	epoch   string
+	pending bool // another is here already
+	err     error
+}
+
+func (n *Notifier) follow(ctx context.Context, stream *subscribe.Stream) error {
+	ctx, cancel := context.WithCancel(ctx)
+	arrivals := make(chan arrival)
+	var reader sync.WaitGroup
+	reader.Go(func() { read(ctx, stream, arrivals) })
+	defer reader.Wait()
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for count := 1; ; count++ {
+		timer.Stop()
+		if due := n.Next(); !due.IsZero() {
+			timer.Reset(due.Sub(n.now()))
+		}
+		select {
+		case a := <-arrivals:
+			if a.err != nil {
+				return a.err
+			}
+			n.Event([]byte(a.item.Line), &a.item.Record, a.epoch)
+			if !a.pending || count%saveEvery == 0 {
+				n.Save()
+			}
+		case <-timer.C:
+			n.Tick()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read hands on what comes, until ctx ends.
+func read(ctx context.Context, stream *subscribe.Stream, arrivals chan<- arrival) {
+	defer func() { _ = stream.Close() }() // it is only read
+	for {
+		item, err := stream.Next(ctx)
+		select {
+		case arrivals <- arrival{item, stream.Hello().Epoch, stream.Pending(), err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}

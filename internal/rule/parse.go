@@ -1,0 +1,490 @@
+package rule
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"vigil/internal/control"
+	"vigil/internal/settings"
+)
+
+// An Error says where a line is wrong, and what would be right.
+type Error struct {
+	Column int    // of the first character that is wrong, from 1 on
+	Got    string // "" at the end of the line
+	Want   string
+}
+
+func (e *Error) Error() string {
+	got := "the line ends"
+	if e.Got != "" {
+		got = strconv.Quote(e.Got)
+	}
+	return "column " + strconv.Itoa(e.Column) + ": " + got + ": expected " + e.Want
+}
+
+// A word is a part of a line without spaces.
+type word struct {
+	text   string
+	column int
+}
+
+// A parser goes through the words of a line. Its error is the first.
+type parser struct {
+	words []word
+	end   int // column behind the line
+	err   error
+}
+
+// keywords end the arguments of exec and http.
+var keywords = []string{"for", "every", "timeout", "after", "then", "else"}
+
+// Parse reads the line of a rule.
+func Parse(line string) (*Rule, error) {
+	p := &parser{words: split(line), end: utf8.RuneCountInString(line) + 1}
+	r := &Rule{N: 1, Every: usualEvery, Timeout: usualTimeout}
+	p.subject(r)
+	p.clauses(r)
+	p.actions(r)
+	if p.err != nil {
+		return nil, p.err
+	}
+	return r, nil
+}
+
+func split(line string) (words []word) {
+	column := 0
+	for rest := line; rest != ""; {
+		trimmed := strings.TrimLeft(rest, " \t")
+		column += utf8.RuneCountInString(rest[:len(rest)-len(trimmed)])
+		text := trimmed
+		if i := strings.IndexAny(trimmed, " \t"); i >= 0 {
+			text = trimmed[:i]
+		}
+		if text != "" {
+			words = append(words, word{text, column + 1})
+		}
+		column += utf8.RuneCountInString(text)
+		rest = trimmed[len(text):]
+	}
+	return words
+}
+
+func (p *parser) fail(w word, want string) {
+	if p.err == nil {
+		p.err = &Error{Column: w.column, Got: w.text, Want: want}
+	}
+}
+
+// next takes a word; at the end of the line, or after an error, it is empty.
+func (p *parser) next() word {
+	if len(p.words) == 0 || p.err != nil {
+		return word{column: p.end}
+	}
+	w := p.words[0]
+	p.words = p.words[1:]
+	return w
+}
+
+// accept takes the word if it is the next.
+func (p *parser) accept(text string) bool {
+	if p.err != nil || len(p.words) == 0 || p.words[0].text != text {
+		return false
+	}
+	p.words = p.words[1:]
+	return true
+}
+
+// need takes a word that must be there.
+func (p *parser) need(want string) word {
+	w := p.next()
+	if w.text == "" || slices.Contains(keywords, w.text) {
+		p.fail(w, want)
+	}
+	return w
+}
+
+// arguments takes words up to the next keyword.
+func (p *parser) arguments(stop ...string) (args []string) {
+	for len(p.words) > 0 && p.err == nil && !slices.Contains(stop, p.words[0].text) {
+		args = append(args, p.next().text)
+	}
+	return args
+}
+
+const wantSubject = "a metric (rss, vms, cpu, fds, threads, children, read, write, age, deaths, m.NAME, host.NAME), disk, inodes, file, tcp, unix, http, exec, check or beat"
+
+func (p *parser) subject(r *Rule) {
+	w := p.next()
+	s := &r.Subject
+	switch w.text {
+	case "disk", "inodes":
+		s.Kind, s.Name = Disk, p.need("the path of a file system").text
+		if w.text == "inodes" {
+			s.Kind = Inodes
+		}
+	case "file":
+		p.file(s)
+	case "tcp":
+		s.Kind = TCP
+		address := p.need("HOST:PORT")
+		if s.Name = address.text; !isAddress(s.Name) {
+			p.fail(address, "HOST:PORT")
+		}
+	case "unix":
+		s.Kind, s.Name = Unix, p.need("the path of a socket").text
+	case "http":
+		p.http(s)
+	case "exec":
+		s.Kind, s.Args = Exec, p.program(keywords...)
+	case "check":
+		s.Kind = Check
+	case "beat":
+		s.Kind = Beat
+	default:
+		p.metric(s, w)
+	}
+	if s.Kind.Valued() {
+		p.limit(r)
+	}
+}
+
+func isAddress(text string) bool {
+	i := strings.LastIndexByte(text, ':')
+	return i > 0 && i < len(text)-1
+}
+
+func (p *parser) file(s *Subject) {
+	s.Name = p.need("the path of a file").text
+	aspects := map[string]Kind{"age": FileAge, "size": FileSize, "changed": Changed}
+	w := p.next()
+	kind, ok := aspects[w.text]
+	if s.Kind = kind; !ok {
+		p.fail(w, "age, size or changed")
+	}
+}
+
+func (p *parser) http(s *Subject) {
+	s.Kind = HTTP
+	w := p.need("a URL")
+	if s.Name = w.text; !strings.HasPrefix(w.text, "http://") && !strings.HasPrefix(w.text, "https://") {
+		p.fail(w, "a URL that begins with http:// or https://")
+	}
+	if len(p.words) > 0 && p.words[0].text != "~" && !slices.Contains(keywords, p.words[0].text) {
+		w := p.next()
+		if s.Codes = w.text; !isCodes(w.text) {
+			p.fail(w, "codes like 200,204,300-399, ~, or a clause")
+		}
+	}
+	if !p.accept("~") {
+		return
+	}
+	w = p.need("a regular expression")
+	expression := strings.Join(append([]string{w.text}, p.arguments(keywords...)...), " ")
+	page, err := regexp.Compile(expression)
+	if s.Page = page; err != nil {
+		p.fail(word{expression, w.column}, "a regular expression that compiles: "+expressionError(err))
+	}
+}
+
+func expressionError(err error) string {
+	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+}
+
+func isCodes(text string) bool {
+	for part := range strings.SplitSeq(text, ",") {
+		first, last, isSpan := strings.Cut(part, "-")
+		if !isSpan {
+			last = first
+		}
+		a, errA := strconv.Atoi(first)
+		b, errB := strconv.Atoi(last)
+		if errors.Join(errA, errB) != nil || a < 100 || b > 999 || a > b {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *parser) program(stop ...string) []string {
+	first := p.need("a program")
+	return append([]string{first.text}, p.arguments(stop...)...)
+}
+
+// scoped are the metrics that there are of every process.
+var (
+	scoped   = []string{"rss", "vms", "cpu", "fds", "threads", "read", "write"}
+	unscoped = []string{"children", "age", "deaths"}
+	ofHost   = []string{"cpu", "mem", "swap", "load1", "load5", "load15"}
+)
+
+func (p *parser) metric(s *Subject, w word) {
+	if i := strings.IndexAny(w.text, "<>=!"); i > 0 { // rss>500M
+		p.words = append([]word{{w.text[i:], w.column + utf8.RuneCountInString(w.text[:i])}}, p.words...)
+		w.text = w.text[:i]
+	}
+	if name, ok := strings.CutPrefix(w.text, "m."); ok && name != "" {
+		s.Kind, s.Name = Printed, name
+		return
+	}
+	if name, ok := strings.CutPrefix(w.text, "host."); ok {
+		if s.Kind, s.Name = Host, name; !slices.Contains(ofHost, name) {
+			p.fail(w, "host.cpu, host.mem, host.swap, host.load1, host.load5 or host.load15")
+		}
+		return
+	}
+	name, scope, hasScope := strings.Cut(w.text, ".")
+	s.Kind, s.Name = Metric, name
+	switch {
+	case slices.Contains(unscoped, name):
+		if hasScope {
+			p.fail(w, name+" without .total and .each")
+		}
+	case !slices.Contains(scoped, name):
+		p.fail(w, wantSubject)
+	case scope == "total":
+		s.Scope = Total
+	case scope == "each":
+		s.Scope = Each
+	case hasScope:
+		p.fail(w, name+", "+name+".total or "+name+".each")
+	}
+}
+
+// units are those that the limit of a subject may have, the first of them for a bare number.
+func (s *Subject) units() []Unit {
+	switch s.Kind {
+	case Printed:
+		return []Unit{Plain, Bytes, Percent, Seconds}
+	case Host:
+		if strings.HasPrefix(s.Name, "load") {
+			return []Unit{Plain}
+		}
+		return []Unit{Percent}
+	case Disk:
+		return []Unit{Bytes, Percent}
+	case Inodes:
+		return []Unit{Plain, Percent}
+	case FileAge:
+		return []Unit{Seconds}
+	case FileSize:
+		return []Unit{Bytes}
+	case Metric:
+		switch s.Name {
+		case "rss", "vms":
+			return []Unit{Bytes}
+		case "cpu":
+			return []Unit{Percent}
+		case "fds":
+			return []Unit{Plain, Percent}
+		case "read", "write":
+			return []Unit{Bytes, Rate}
+		case "age":
+			return []Unit{Seconds}
+		}
+	case Changed, TCP, Unix, HTTP, Exec, Check, Beat:
+	}
+	return []Unit{Plain}
+}
+
+// forms are what limits of a unit look like.
+var forms = map[Unit]string{
+	Plain: "a number", Bytes: "bytes like 500M", Percent: "a percentage like 90%",
+	Rate: "bytes a second like 10M/s", Seconds: "a duration like 3m",
+}
+
+func (p *parser) limit(r *Rule) {
+	w := p.need("an operator: > >= < <= = or !=")
+	ops := []Op{AtLeast, AtMost, Unequal, Over, Under, Equal} // the longer ones first
+	i := slices.IndexFunc(ops, func(op Op) bool { return strings.HasPrefix(w.text, string(op)) })
+	if i < 0 {
+		p.fail(w, "an operator: > >= < <= = or !=")
+		return
+	}
+	r.Limit.Op = ops[i]
+	units := r.Subject.units()
+	var wanted []string
+	for _, u := range units {
+		wanted = append(wanted, forms[u])
+	}
+	want := strings.Join(wanted, " or ")
+	if rest := w.text[len(ops[i]):]; rest != "" { // rss >500M
+		w = word{rest, w.column + len(ops[i])}
+	} else {
+		w = p.need(want)
+	}
+	n, unit, ok := quantity(w.text, units)
+	if !ok {
+		p.fail(w, want)
+	}
+	r.Limit.N, r.Limit.Unit, r.Limit.Text = n, unit, w.text
+}
+
+// sizes are the suffixes of bytes.
+var sizes = map[string]float64{"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+// quantity reads a limit in one of the units.
+func quantity(text string, units []Unit) (float64, Unit, bool) {
+	digits := len(text) - len(strings.TrimLeft(text, "0123456789."))
+	n, err := strconv.ParseFloat(text[:digits], 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	suffix := text[digits:]
+	if suffix == "" {
+		return n, units[0], units[0] != Seconds // of a duration nobody knows what was meant
+	}
+	for _, u := range units {
+		switch u {
+		case Plain:
+		case Percent:
+			if suffix == "%" {
+				return n, u, true
+			}
+		case Bytes:
+			if size, ok := sizes[suffix]; ok {
+				return n * size, u, true
+			}
+		case Rate:
+			before, ok := strings.CutSuffix(suffix, "/s")
+			size, isSize := sizes[before]
+			if ok && before == "" {
+				return n, u, true
+			}
+			if ok && isSize {
+				return n * size, u, true
+			}
+		case Seconds:
+			if d, err := settings.ParseDuration(text); err == nil {
+				return d.Seconds(), u, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+func (p *parser) clauses(r *Rule) {
+	for p.err == nil {
+		switch {
+		case p.accept("for"):
+			w := p.need("how many samples: 1 to 64")
+			r.N = p.count(w, 1, maxOf)
+			if p.accept("of") {
+				w = p.need("of how many samples")
+				r.M = p.count(w, max(1, r.N), maxOf)
+			}
+		case p.accept("every"):
+			r.Every = p.duration(minEvery)
+		case p.accept("timeout"):
+			r.Timeout = p.duration(time.Millisecond)
+		case p.accept("after"):
+			r.After = p.duration(0)
+		default:
+			return
+		}
+	}
+}
+
+// minEvery is the shortest time between two samples of a rule.
+const minEvery = 100 * time.Millisecond
+
+func (p *parser) count(w word, least, most int) int {
+	n, err := strconv.Atoi(w.text)
+	if err != nil || n < least || n > most {
+		p.fail(w, "a number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most))
+	}
+	return n
+}
+
+func (p *parser) duration(least time.Duration) time.Duration {
+	const want = "a duration like 250ms, 5s or 2m"
+	w := p.need(want)
+	d, err := settings.ParseDuration(w.text)
+	switch {
+	case err != nil:
+		p.fail(w, want)
+	case d < least:
+		p.fail(w, least.String()+" or more")
+	}
+	return d
+}
+
+func (p *parser) actions(r *Rule) {
+	if len(p.words) == 0 || p.err != nil {
+		r.Then = []Action{{Verb: Alert}}
+		return
+	}
+	hasThen, hasElse := p.accept("then"), false
+	if hasThen {
+		r.Then = p.list()
+	} else {
+		r.Then = []Action{{Verb: Alert}}
+	}
+	if hasElse = p.accept("else"); hasElse {
+		a := p.action(p.next())
+		r.Else = []Action{a}
+	}
+	if len(p.words) == 0 || p.err != nil {
+		return
+	}
+	want := "the end of the line"
+	if !hasThen && !hasElse {
+		want = "for, every, timeout, after, then or else"
+	} else if !hasElse {
+		want = "a comma, else, or the end of the line"
+	}
+	p.fail(p.next(), want)
+}
+
+// list reads actions between commas. The arguments of exec take the rest.
+func (p *parser) list() (list []Action) {
+	for p.err == nil {
+		w := p.next()
+		text, more := strings.CutSuffix(w.text, ",")
+		if first, rest, both := strings.Cut(text, ","); both && first != "" { // alert,restart
+			text, more = first, true
+			after := word{rest, w.column + utf8.RuneCountInString(first) + 1}
+			if strings.HasSuffix(w.text, ",") {
+				after.text += ","
+			}
+			p.words = append([]word{after}, p.words...)
+		}
+		a := p.action(word{text, w.column})
+		list = append(list, a)
+		if !more && p.accept(",") {
+			more = true
+		}
+		if !more || a.Verb == Run {
+			return list
+		}
+	}
+	return list
+}
+
+func (p *parser) action(w word) Action {
+	const want = "alert, restart, stop, fail, reload, signal SIG or exec PROG"
+	a := Action{Verb: Verb(w.text)}
+	switch a.Verb {
+	case Alert, Restart, Stop, Fail, Reload:
+	case Signal:
+		name := p.need("a signal")
+		text, comma := strings.CutSuffix(name.text, ",")
+		sig, ok := control.ParseSignal(text)
+		if a.Signal = string(sig); !ok {
+			p.fail(name, "a signal's name or number")
+		}
+		if comma {
+			p.words = append([]word{{",", name.column + len(text)}}, p.words...)
+		}
+	case Run:
+		a.Args = p.program("else")
+	default:
+		p.fail(w, want)
+	}
+	return a
+}

@@ -1,0 +1,95 @@
+package sampler
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"vigil/internal/sample"
+)
+
+// group reads the cgroup of a service, if it has one of its own: one whose processes are not those of
+// the one that supervise is in. Without it the answer is nil.
+func group(root string, pid int) *sample.Group {
+	own, ok := cgroupOf(pid)
+	if !ok || own == "/" {
+		return nil
+	}
+	ours, ok := cgroupOf(os.Getpid())
+	if !ok || own == ours {
+		return nil
+	}
+	return readGroup(filepath.Join(root, own))
+}
+
+// cgroupOf returns the path of a process's cgroup of version 2.
+func cgroupOf(pid int) (string, bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(b)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// readGroup reads the files of a cgroup. Those of controllers that it has not are unknown.
+func readGroup(dir string) *sample.Group {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil {
+		return nil
+	}
+	g := &sample.Group{Processes: strings.Count(string(b), "\n")}
+	if usec, ok := keyed(dir, "cpu.stat", "usage_usec"); ok {
+		g.Set(sample.CPU, usec/1e6)
+	}
+	// What the kernel may drop at any time is no use of the service's.
+	current, known := number(dir, "memory.current")
+	if inactive, ok := keyed(dir, "memory.stat", "inactive_file"); known && ok {
+		g.Set(sample.RSS, max(0, current-inactive))
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "io.stat")); err == nil {
+		g.Set(sample.Read, devices(string(b), "rbytes="))
+		g.Set(sample.Write, devices(string(b), "wbytes="))
+	}
+	return g
+}
+
+func number(dir, name string) (float64, bool) {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(string(b)), 64)
+	return n, err == nil
+}
+
+// keyed returns a value of a file whose lines are a key and a number.
+func keyed(dir, name, key string) (float64, bool) {
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, key+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// devices adds up a value of all devices.
+func devices(text, key string) (sum float64) {
+	for word := range strings.FieldsSeq(text) {
+		if value, ok := strings.CutPrefix(word, key); ok {
+			n, _ := strconv.ParseFloat(value, 64) // the kernel writes numbers
+			sum += n
+		}
+	}
+	return sum
+}

@@ -1,0 +1,77 @@
+package sampler
+
+import (
+	"github.com/shirou/gopsutil/v3/cpu"
+	"github.com/shirou/gopsutil/v3/disk"
+	"github.com/shirou/gopsutil/v3/load"
+	"github.com/shirou/gopsutil/v3/mem"
+)
+
+// A Host is the machine. The zero value has read nothing.
+type Host struct{ last *cpu.TimesStat }
+
+// Get returns a figure of the host: cpu, mem and swap in percent, load1, load5 or load15. It reports
+// false for what is not known.
+func (h *Host) Get(name string) (float64, bool) {
+	switch name {
+	case "cpu":
+		return h.cpu()
+	case "mem":
+		v, err := mem.VirtualMemory()
+		if err != nil {
+			return 0, false
+		}
+		return v.UsedPercent, true
+	case "swap":
+		v, err := mem.SwapMemory()
+		if err != nil {
+			return 0, false
+		}
+		return v.UsedPercent, true
+	}
+	avg, err := load.Avg()
+	if err != nil {
+		return 0, false
+	}
+	n, ok := map[string]float64{"load1": avg.Load1, "load5": avg.Load5, "load15": avg.Load15}[name]
+	return n, ok
+}
+
+// cpu is how busy all processors were since it was asked last: 100 % is all of them.
+func (h *Host) cpu() (float64, bool) {
+	times, err := cpu.Times(false)
+	if err != nil || len(times) != 1 {
+		return 0, false
+	}
+	now, last := &times[0], h.last
+	h.last = now
+	if last == nil {
+		return 0, false
+	}
+	total := sum(now) - sum(last)
+	idle := now.Idle + now.Iowait - last.Idle - last.Iowait
+	if total <= 0 || idle < 0 || idle > total {
+		return 0, false
+	}
+	return 100 * (total - idle) / total, true
+}
+
+// sum is all the time that was counted. That of guests is in user and nice.
+func sum(t *cpu.TimesStat) float64 {
+	return t.User + t.System + t.Idle + t.Nice + t.Iowait + t.Irq + t.Softirq + t.Steal
+}
+
+// A Disk is how full a file system is.
+type Disk struct {
+	Used, Percent             float64 // bytes
+	InodesUsed, InodesPercent float64 // of a file system that counts none, 0
+}
+
+// DiskOf returns how full the file system of a path is.
+func DiskOf(path string) (Disk, error) {
+	u, err := disk.Usage(path)
+	if err != nil {
+		return Disk{}, err
+	}
+	return Disk{float64(u.Used), u.UsedPercent, float64(u.InodesUsed), u.InodesUsedPercent}, nil
+}

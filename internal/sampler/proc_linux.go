@@ -1,0 +1,144 @@
+package sampler
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/process"
+	"vigil/internal/sample"
+)
+
+// tickTime is a kernel's tick in /proc: USER_HZ is 100 on every machine that Go runs on.
+const tickTime = 10 * time.Millisecond
+
+// now is the time since boot, in which /proc tells when a process began: the wall clock may jump.
+func now() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0 // no kernel that has pidfds is without it
+	}
+	return time.Duration(ts.Nano())
+}
+
+// A stat is what is used of /proc/PID/stat (proc_pid_stat(5)).
+type stat struct {
+	pid, parent   int
+	zombie        bool
+	start         uint64 // ticks since boot
+	ticks         uint64 // of CPU
+	threads       uint64
+	vms, rssPages uint64
+}
+
+func (st *stat) began() time.Duration { return time.Duration(st.start) * tickTime }
+
+func (st *stat) figures() (f sample.Figures) {
+	f.Set(sample.CPU, float64(st.ticks)*tickTime.Seconds())
+	f.Set(sample.RSS, float64(st.rssPages)*float64(os.Getpagesize()))
+	f.Set(sample.VMS, float64(st.vms))
+	f.Set(sample.Threads, float64(st.threads))
+	return f
+}
+
+// maxStat is more than /proc/PID/stat ever has.
+const maxStat = 1024
+
+func readStat(pid int) (stat, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		return stat{}, process.ErrHidden
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return stat{}, process.ErrGone
+	}
+	if err != nil {
+		return stat{}, err
+	}
+	var b [maxStat]byte
+	n, err := unix.Read(fd, b[:])
+	_ = unix.Close(fd) // it was only read
+	if err != nil {
+		return stat{}, process.ErrGone // ESRCH: it has ended since
+	}
+	return parseStat(pid, string(b[:n]))
+}
+
+// parseStat reads the fields after the name, which stands in parentheses and may contain anything.
+func parseStat(pid int, text string) (stat, error) {
+	st := stat{pid: pid}
+	numbers := map[int]*uint64{20: &st.threads, 22: &st.start, 23: &st.vms, 24: &st.rssPages}
+	field := 3
+	for word := range strings.FieldsSeq(text[strings.LastIndexByte(text, ')')+1:]) {
+		n, _ := strconv.ParseUint(word, 10, 64) // of those that are used the kernel writes numbers
+		switch to := numbers[field]; {
+		case to != nil:
+			*to = n
+		case field == 3:
+			st.zombie = word == "Z" || word == "X"
+		case field == 4:
+			st.parent = int(n)
+		case field == 14, field == 15:
+			st.ticks += n
+		}
+		if field++; field > 24 {
+			return st, nil
+		}
+	}
+	return stat{}, unix.EPROTO
+}
+
+// everything returns all processes of the machine, and the children of each.
+func everything() (all map[int]stat, below map[int][]int) {
+	all, below = map[int]stat{}, map[int][]int{}
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return all, below
+	}
+	names, err := dir.Readdirnames(-1)
+	_ = dir.Close() // it was only read
+	if err != nil {
+		return all, below
+	}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue // there is more in /proc
+		}
+		if st, err := readStat(pid); err == nil {
+			all[pid] = st
+			below[st.parent] = append(below[st.parent], pid)
+		}
+	}
+	return all, below
+}
+
+// childrenOf returns the children of all threads of a process.
+func childrenOf(pid int) (children []int) {
+	path := "/proc/" + strconv.Itoa(pid) + "/task"
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	tasks, err := dir.Readdirnames(-1)
+	_ = dir.Close() // it was only read
+	if err != nil {
+		return nil
+	}
+	for _, task := range tasks {
+		b, err := os.ReadFile(path + "/" + task + "/children")
+		if err != nil {
+			continue // the thread has ended
+		}
+		for word := range strings.FieldsSeq(string(b)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				children = append(children, child)
+			}
+		}
+	}
+	return children
+}

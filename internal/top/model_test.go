@@ -1,0 +1,103 @@
+package top
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"vigil/internal/control"
+	"vigil/internal/event"
+	"vigil/internal/sample"
+)
+
+func filled(t *testing.T) *Model {
+	t.Helper()
+	m := New()
+	for i, name := range []string{"web", "db", "db/log"} {
+		m.Update(Told{event.Record{Event: event.State, Service: name, State: event.PhaseUp, PID: i + 1}})
+		s := sample.Sample{PID: i + 1, Children: i, Age: time.Hour}
+		s.Total.Set(sample.CPU, float64(10*i))
+		s.Total.Set(sample.RSS, float64(1000-i))
+		m.Update(Told{s.Record(name, time.Unix(1, 0))})
+	}
+	return m
+}
+
+func press(m *Model, keys string) {
+	for _, k := range keys {
+		m.Update(tea.KeyPressMsg{Code: k, Text: string(k)})
+	}
+}
+
+// order are the first letters of the rows.
+func order(m *Model) string {
+	var names []string
+	for _, r := range m.sorted() {
+		names = append(names, r.name)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestSortAndFilter(t *testing.T) {
+	m := filled(t)
+	for _, c := range []struct{ keys, want string }{
+		{"", "db db/log web"},
+		{">>", "db/log db web"},
+		{">>", "web db db/log"},
+		{"R", "db/log db web"},
+		{"/log", "db/log"},
+	} {
+		press(m, c.keys)
+		if got := order(m); got != c.want {
+			t.Errorf("after %q: %s, want %s", c.keys, got, c.want)
+		}
+	}
+}
+
+func TestLinesFit(t *testing.T) {
+	m := filled(t)
+	for _, size := range [][2]int{{80, 24}, {40, 10}, {200, 60}} {
+		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		if lines := m.lines(); len(lines) != size[1] {
+			t.Errorf("%d lines of %d", len(lines), size[1])
+		}
+	}
+}
+
+func TestQuestion(t *testing.T) {
+	m := filled(t)
+	var done []string
+	m.Command = func(name string, c control.Command) error {
+		done = append(done, name+" "+c.String())
+		return errors.New("nobody is there")
+	}
+	press(m, "jjjjrn") // the last row, and no
+	press(m, "kry")
+	if got := strings.Join(done, ","); got != "db/log restart" {
+		t.Errorf("done %s", got)
+	}
+	if line := m.status(3); !strings.HasPrefix(line, "restart db/log: nobody is there") {
+		t.Errorf("status %q", line)
+	}
+}
+
+func TestGone(t *testing.T) {
+	m := filled(t)
+	m.Update(Told{event.Record{Event: event.Exited, Service: "web", State: event.PhaseBackoff}})
+	if _, known := m.rows["web"].sample.Total.Get(sample.CPU); known {
+		t.Error("what is down uses CPU")
+	}
+	m.Update(Told{event.Record{Event: event.Removed, Service: "web"}})
+	if got := order(m); got != "db db/log" {
+		t.Errorf("rows %s", got)
+	}
+}
+
+func TestBar(t *testing.T) {
+	if got := bar([]float64{0, 0.1, 50, 100, 900}, 100); got != "    ▁▄██" {
+		t.Errorf("bar %q", got)
+	}
+}
