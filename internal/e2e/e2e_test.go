@@ -9,6 +9,7 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -163,10 +164,8 @@ func setup(env *testscript.Env, bin string) error {
 	env.Setenv("GOCACHE", goCache) // a service that is a Go program is built where it runs
 	// Without it each binary with the race detector sleeps for a second before it exits.
 	env.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+raceLog(env.WorkDir))
-	for _, dir := range []string{filepath.Dir(env.WorkDir), env.WorkDir} {
-		if err := os.Chmod(dir, 0o777); err != nil {
-			return err
-		}
+	if err := errors.Join(os.Chmod(filepath.Dir(env.WorkDir), 0o777|os.ModeSticky), os.Chmod(env.WorkDir, 0o777)); err != nil {
+		return err
 	}
 	if err := makeExecutable(env.WorkDir); err != nil {
 		return err

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void put(const char *name, const char *how, int n)
@@ -53,6 +54,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		kill(worker, SIGKILL);
+		waitpid(worker, NULL, 0);
 		_exit(sig == SIGUSR1 ? 7 : 0);
 	}
 }
