@@ -81,10 +81,11 @@ func (t *step) take(h Heir) {
 	if t.Fork = Any; h.Named {
 		t.Fork = Named
 	}
+	t.RunPID = h.Group // the first look may have come before its setsid
 	if t.PID == h.PID && t.Start == h.Start {
 		return
 	}
-	t.PID, t.Start, t.RunPID, t.Released, t.Paused = h.PID, h.Start, h.Group, true, false
+	t.PID, t.Start, t.Released, t.Paused = h.PID, h.Start, true, false
 	t.do(Follow{h.PID, h.Start})
 }
 
