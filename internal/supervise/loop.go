@@ -68,6 +68,17 @@ func Run(ctx context.Context, c Config) error {
 	if s.upgraded {
 		s.reap() // what has died in the moment without handlers
 	}
+	s.loop(ctx)
+	s.closeNeeds()
+	if err := s.events.settle(); err != nil {
+		s.messages.warn("unable to write events: " + cli.Cause(err))
+	}
+	s.messages.close()
+	return nil
+}
+
+// loop takes what happens until supervise has to leave.
+func (s *service) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for !s.done {
@@ -89,12 +100,6 @@ func Run(ctx context.Context, c Config) error {
 			s.upgrade()
 		}
 	}
-	s.closeNeeds()
-	if err := s.events.settle(); err != nil {
-		s.messages.warn("unable to write events: " + cli.Cause(err))
-	}
-	s.messages.close()
-	return nil
 }
 
 func (s *service) reap() {

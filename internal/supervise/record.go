@@ -314,13 +314,21 @@ func (s *service) begin() error {
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))
 	s.stepQueued()
-	if s.settings.NotificationFD != 0 && s.state.Role == machine.Run && !s.state.Ready {
+	s.hearAgain()
+	return nil
+}
+
+// hearAgain opens what a run that was adopted tells of itself through.
+func (s *service) hearAgain() {
+	if s.state.Role != machine.Run {
+		return
+	}
+	if s.settings.NotificationFD != 0 && !s.state.Ready {
 		s.check("supervise/"+svdir.ReadyFIFO, s.openReady())
 	}
-	if s.settings.NotifySocket && s.state.Role == machine.Run && s.notifyAddress != "" {
+	if s.settings.NotifySocket && s.notifyAddress != "" {
 		s.check(settings.NotifySocket, s.openNotify())
 	}
-	return nil
 }
 
 // Errors of a state file that is not believed.

@@ -1,0 +1,83 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"vigil/internal/subscribe"
+	"vigil/internal/svdir"
+)
+
+// Run tells the sinks of all that happens, until ctx ends. A hub that has gone is waited for; lost is told
+// so, if it is not nil.
+func Run(ctx context.Context, c Config, lost func(error)) error {
+	n, err := New(c)
+	if err != nil {
+		return err
+	}
+	stream := subscribe.New(filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{Begin: n.Begin()})
+	stream.Lost = lost
+	err = n.follow(ctx, stream)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return errors.Join(err, n.Close())
+}
+
+// An arrival is a record of the hub.
+type arrival struct {
+	item    subscribe.Item
+	epoch   string
+	pending bool // another is here already
+	err     error
+}
+
+func (n *Notifier) follow(ctx context.Context, stream *subscribe.Stream) error {
+	ctx, cancel := context.WithCancel(ctx)
+	arrivals := make(chan arrival)
+	var reader sync.WaitGroup
+	reader.Go(func() { read(ctx, stream, arrivals) })
+	defer reader.Wait()
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for count := 1; ; count++ {
+		timer.Stop()
+		if due := n.Next(); !due.IsZero() {
+			timer.Reset(due.Sub(n.now()))
+		}
+		select {
+		case a := <-arrivals:
+			if a.err != nil {
+				return a.err
+			}
+			n.Event([]byte(a.item.Line), &a.item.Record, a.epoch)
+			if !a.pending || count%saveEvery == 0 {
+				n.Save()
+			}
+		case <-timer.C:
+			n.Tick()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read hands on what comes, until ctx ends.
+func read(ctx context.Context, stream *subscribe.Stream, arrivals chan<- arrival) {
+	defer func() { _ = stream.Close() }() // it is only read
+	for {
+		item, err := stream.Next(ctx)
+		select {
+		case arrivals <- arrival{item, stream.Hello().Epoch, stream.Pending(), err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
