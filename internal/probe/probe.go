@@ -13,10 +13,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 
+	"vigil/internal/rule"
 	"vigil/internal/svdir"
 )
 
@@ -73,9 +73,9 @@ var ErrPage = errors.New("the page does not match")
 // HTTP returns nil if a page is answered with one of the codes, usualCodes if they are empty, and its first
 // MiB matches; nil matches every page. It is not followed elsewhere.
 func HTTP(ctx context.Context, url, codes string, page *regexp.Regexp) error {
-	good, err := parseCodes(cmp.Or(codes, usualCodes))
-	if err != nil {
-		return err
+	good, ok := rule.ParseCodes(cmp.Or(codes, usualCodes))
+	if !ok {
+		return ErrCodes
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -91,7 +91,7 @@ func HTTP(ctx context.Context, url, codes string, page *regexp.Regexp) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }() // what is left of the page is of no interest
-	if !good(resp.StatusCode) {
+	if !good.Has(resp.StatusCode) {
 		return fmt.Errorf("answer %s", resp.Status)
 	}
 	if page == nil {
@@ -106,31 +106,6 @@ func HTTP(ctx context.Context, url, codes string, page *regexp.Regexp) error {
 
 // ErrCodes says that a list of HTTP codes cannot be read.
 var ErrCodes = errors.New("codes are not like 200,204,300-399")
-
-func parseCodes(text string) (func(int) bool, error) {
-	type span struct{ first, last int }
-	var spans []span
-	for part := range strings.SplitSeq(text, ",") {
-		first, last, isSpan := strings.Cut(part, "-")
-		if !isSpan {
-			last = first
-		}
-		a, errA := strconv.Atoi(first)
-		b, errB := strconv.Atoi(last)
-		if errA != nil || errB != nil || a < 100 || b > 999 || a > b {
-			return nil, ErrCodes
-		}
-		spans = append(spans, span{a, b})
-	}
-	return func(code int) bool {
-		for _, s := range spans {
-			if code >= s.first && code <= s.last {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
 
 func execute(argv []string) error {
 	path, err := exec.LookPath(argv[0])

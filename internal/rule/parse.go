@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -177,7 +176,8 @@ func (p *parser) http(s *Subject) {
 	}
 	if len(p.words) > 0 && p.words[0].text != "~" && !slices.Contains(keywords, p.words[0].text) {
 		w := p.next()
-		if s.Codes = w.text; !isCodes(w.text) {
+		s.Codes = w.text
+		if _, ok := ParseCodes(w.text); !ok {
 			p.fail(w, "codes like 200,204,300-399, ~, or a clause")
 		}
 	}
@@ -194,21 +194,6 @@ func (p *parser) http(s *Subject) {
 
 func expressionError(err error) string {
 	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-}
-
-func isCodes(text string) bool {
-	for part := range strings.SplitSeq(text, ",") {
-		first, last, isSpan := strings.Cut(part, "-")
-		if !isSpan {
-			last = first
-		}
-		a, errA := strconv.Atoi(first)
-		b, errB := strconv.Atoi(last)
-		if errors.Join(errA, errB) != nil || a < 100 || b > 999 || a > b {
-			return false
-		}
-	}
-	return true
 }
 
 func (p *parser) program(stop ...string) []string {
