@@ -17,8 +17,8 @@ TORTURE ?=
 COMMANDS := svscan supervise svc svstat svevents svmon
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # No symbols and no cgo: what supervise links is memory that every service costs.
-# A stage of supervise that begins before Go's runtime does: see internal/process/stage_linux_amd64.s.
-ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.stageEntry)
+# Where supervise begins, before Go's runtime: see internal/process/slack_linux_amd64.s.
+ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.slackEntry)
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...

@@ -52,6 +52,7 @@ type procStat struct {
 	ppid     int
 	pgid     int
 	session  int
+	flags    int
 	start    uint64 // clock ticks since boot
 	exitCode int    // as wait4 tells; 0 for those who may not see it
 }
@@ -89,7 +90,7 @@ func readStat(pid int) (procStat, error) {
 	}
 	start, err := strconv.ParseUint(f[22-3], 10, 64)
 	return procStat{
-		name: text[before+1 : after], state: f[0][0], ppid: number(4), pgid: number(5), session: number(6),
+		name: text[before+1 : after], state: f[0][0], ppid: number(4), pgid: number(5), session: number(6), flags: number(9),
 		start: start, exitCode: number(52),
 	}, err
 }
@@ -266,12 +267,6 @@ func Descendants(pid int, except ...int) []int {
 		}
 	}
 	return found
-}
-
-// IsStage reports that a process is a stage that has not become its program.
-func IsStage(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-	return err == nil && (strings.HasPrefix(string(b), stageName+"\x00") || strings.HasPrefix(string(b), stageAbove+"\x00"))
 }
 
 // Parent returns the parent of a process.

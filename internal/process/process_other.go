@@ -75,9 +75,6 @@ func Environ(int) []string { return nil }
 // Owner is Linux's.
 func Owner(int) (uint32, error) { return 0, unsupported("process information") }
 
-// IsStage is Linux's.
-func IsStage(int) bool { return false }
-
 // IsChild is Linux's.
 func IsChild(int) bool { return false }
 

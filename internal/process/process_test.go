@@ -6,8 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,34 +22,20 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eachBinary tests a stage in both ways that it can be: as a Go program, which this test is, and with
-// the entry point that make links supervise with.
-func eachBinary(t *testing.T, test func(t *testing.T, binary string)) {
-	t.Run("RunStage", func(t *testing.T) { test(t, "/proc/self/exe") })
-	if runtime.GOARCH != "amd64" {
-		return // there is no other
-	}
-	native := buildNative(t)
-	if out, err := exec.Command(native, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "supervise ") {
-		t.Errorf("what is no stage does not run: %q, %v", out, err)
-	}
-	t.Run("stageEntry", func(t *testing.T) { test(t, native) })
-}
-
-// buildNative builds supervise as make does, with stageEntry.
-func buildNative(t *testing.T) string {
-	t.Helper()
-	native := filepath.Join(t.TempDir(), "supervise")
-	build := exec.Command("go", "build", "-ldflags=-E vigil/internal/process.stageEntry", "-o", native, "vigil/cmd/supervise")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
-	return native
-}
-
 // stage starts a stage of a shell script.
-func stage(t *testing.T, binary, script string, stdout int) *Stage {
+func stage(t *testing.T, script string, stdout int) *Stage {
+	t.Helper()
+	p := program(t, script)
+	p.Files[1] = stdout
+	s, err := StartStage(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// program is a shell script.
+func program(t *testing.T, script string) Program {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "run"), []byte(script), 0o755); err != nil {
@@ -59,15 +45,11 @@ func stage(t *testing.T, binary, script string, stdout int) *Stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Close(fd) }() // the stage has its own
-	s, err := StartStage(binary, Program{
+	t.Cleanup(func() { _ = unix.Close(fd) }) // the stage has its own
+	return Program{
 		Path: "./run", Args: []string{"./run", "a b"}, Env: []string{"X=1", "PATH=" + os.Getenv("PATH")}, Dir: fd,
-		Files: [3]int{0, stdout, 2},
-	})
-	if err != nil {
-		t.Fatal(err)
+		Files: [3]int{0, 1, 2},
 	}
-	return s
 }
 
 func wait(t *testing.T, pid int) syscall.WaitStatus {
@@ -85,14 +67,12 @@ func wait(t *testing.T, pid int) syscall.WaitStatus {
 	}
 }
 
-func TestStageBecomesItsProgram(t *testing.T) { eachBinary(t, stageBecomesItsProgram) }
-
-func stageBecomesItsProgram(t *testing.T, binary string) {
+func TestStageBecomesItsProgram(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := stage(t, binary, "#!/bin/sh\necho $0 \"$1\" $X $$; pwd; ls /proc/$$/fd | tr '\\n' ' '\n", int(w.Fd()))
+	s := stage(t, "#!/bin/sh\necho $0 \"$1\" $X $$\n", int(w.Fd()))
 	id, err := Identify(s.PID)
 	if err != nil || !IsStage(s.PID) || !IsChild(s.PID) {
 		t.Fatalf("%v, %v", id, err)
@@ -110,22 +90,41 @@ func stageBecomesItsProgram(t *testing.T, binary string) {
 		t.Fatal(err)
 	}
 	out, err := io.ReadAll(r)
-	lines := strings.Split(string(out), "\n")
-	if err != nil || lines[0] != fmt.Sprint("./run a b 1 ", s.PID) {
-		t.Errorf("%q, %v", lines, err)
+	if want := fmt.Sprintln("./run a b 1", s.PID); err != nil || string(out) != want {
+		t.Errorf("%q, not %q, %v", out, want, err)
 	}
-	for fd := range strings.FieldsSeq(lines[2]) {
-		if n, _ := strconv.Atoi(fd); n >= fdGate && n <= fdDir {
-			t.Errorf("the stage's descriptor %d is left open", n)
+	if IsStage(s.PID) {
+		t.Error("it is a stage when it has ended")
+	}
+}
+
+// The program has the descriptors that it is given, and no others, wherever they come from.
+func TestStageDescriptors(t *testing.T) {
+	for extra, want := range map[int]string{0: "0 1 2", 3: "0 1 2 3", 4: "0 1 2 4", 5: "0 1 2 5", 6: "0 1 2 6", 13: "0 1 2 13"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := program(t, "#!/bin/sh\nfor fd in 0 1 2 3 4 5 6 7 8 9 13; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done\n")
+		p.Files, p.Extra, p.ExtraAs = [3]int{int(r.Fd()), int(w.Fd()), int(w.Fd())}, 2, extra
+		s, err := StartStage(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Release(), s.Result(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, s.PID)
+		out, err := io.ReadAll(r)
+		if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != want {
+			t.Errorf("with %d more it has %s, not %s: %v", extra, got, want, err)
 		}
 	}
 }
 
-func TestStageWithoutWordNeverRuns(t *testing.T) { eachBinary(t, stageWithoutWordNeverRuns) }
-
-func stageWithoutWordNeverRuns(t *testing.T, binary string) {
+func TestStageWithoutWordNeverRuns(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "ran")
-	s := stage(t, binary, "#!/bin/sh\n: >"+mark+"\n", 1)
+	s := stage(t, "#!/bin/sh\n: >"+mark+"\n", 1)
 	s.Abandon()
 	if status := wait(t, s.PID); status.ExitStatus() != statusNoExec {
 		t.Errorf("status %v", status)
@@ -135,10 +134,8 @@ func stageWithoutWordNeverRuns(t *testing.T, binary string) {
 	}
 }
 
-func TestStageTellsErrno(t *testing.T) { eachBinary(t, stageTellsErrno) }
-
-func stageTellsErrno(t *testing.T, binary string) {
-	s := stage(t, binary, "no program\n", 1)
+func TestStageTellsErrno(t *testing.T) {
+	s := stage(t, "no program\n", 1)
 	if err := s.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +145,41 @@ func stageTellsErrno(t *testing.T, binary string) {
 	if status := wait(t, s.PID); status.ExitStatus() != 111 {
 		t.Errorf("status %v", status)
 	}
+	p := program(t, "#!/bin/sh\n")
+	p.Dir, p.Extra, p.ExtraAs = 0, 2, 3
+	if s, err := StartStage(p); err != nil {
+		t.Error(err)
+	} else if err := errors.Join(s.Release(), s.Result()); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("in a directory that is none: %v", err)
+	} else {
+		wait(t, s.PID)
+	}
+}
+
+// What is ignored stays ignored, and what is caught is not.
+func TestStageSignals(t *testing.T) {
+	signal.Ignore(syscall.SIGUSR1)
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, syscall.SIGUSR2)
+	defer signal.Reset(syscall.SIGUSR1, syscall.SIGUSR2)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stage(t, "#!/bin/sh\nexec sed -n 's/^Sig\\(Blk\\|Ign\\|Cgt\\):\t//p' /proc/self/status\n", int(w.Fd()))
+	if err := errors.Join(s.Release(), s.Result(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, s.PID)
+	out, err := io.ReadAll(r)
+	none := strings.Repeat("0", 16) + "\n"
+	if want := none + "0000000000000200\n" + none; err != nil || string(out) != want {
+		t.Errorf("it has\n%s not\n%s %v", out, want, err)
+	}
 }
 
 func TestHandle(t *testing.T) {
-	s := stage(t, "/proc/self/exe", "#!/bin/sh\nexec sleep 1000\n", 1)
+	s := stage(t, "#!/bin/sh\nexec sleep 1000\n", 1)
 	id, err := Identify(s.PID)
 	if err != nil {
 		t.Fatal(err)

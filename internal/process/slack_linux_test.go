@@ -13,10 +13,9 @@ import (
 // A supervise's timer slack is its own: a service has what supervise was started with.
 func TestTimerSlack(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		return // there is no stageEntry
+		return // there is no slackEntry
 	}
-	native := buildNative(t)
-	const fallback, ours = 50_000, 2_000_001 // of the kernel, and as stageEntry has it
+	const fallback, ours = 50_000, 2_000_001 // of the kernel, and as slackEntry has it
 	for set, want := range map[uintptr]string{fallback: "50000\n", ours: "50000\n", 70_000: "70000\n"} {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -24,7 +23,7 @@ func TestTimerSlack(t *testing.T) {
 		}
 		runtime.LockOSThread() // the slack is this thread's, and that of what it starts
 		err = unix.Prctl(unix.PR_SET_TIMERSLACK, set, 0, 0, 0)
-		s := stage(t, native, "#!/bin/sh\nexec cat /proc/self/timerslack_ns\n", int(w.Fd()))
+		s := stage(t, "#!/bin/sh\nexec cat /proc/self/timerslack_ns\n", int(w.Fd()))
 		err = errors.Join(err, unix.Prctl(unix.PR_SET_TIMERSLACK, fallback, 0, 0, 0), s.Release(), s.Result(), w.Close())
 		runtime.UnlockOSThread()
 		if err != nil {

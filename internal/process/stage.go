@@ -2,9 +2,7 @@ package process
 
 import (
 	"encoding/binary"
-	"errors"
 	"os"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,14 +27,8 @@ type Stage struct {
 	PID    int
 	gate   int
 	result *os.File
+	memory any // that it uses until it is its program
 }
-
-// stageName is argv[0] of a stage. One that is above has its own descriptors above those that the
-// program may be given.
-const (
-	stageName  = "supervise: stage"
-	stageAbove = stageName + " above"
-)
 
 // The descriptors of a stage beside the standard three.
 const (
@@ -46,53 +38,37 @@ const (
 	fdEnd
 )
 
-// StartStage starts the stage of a program: executable is the path of a binary whose main calls
-// RunStage.
-func StartStage(executable string, p Program) (*Stage, error) {
+// own is the first of a stage's own descriptors: they are above that which the program may be given.
+func (p *Program) own() int {
+	if p.ExtraAs >= fdGate && p.ExtraAs < fdEnd {
+		return fdEnd
+	}
+	return fdGate
+}
+
+// newStage makes the pipes of a stage, and has start make the process.
+func newStage(start func(gate, result [2]int) (pid int, err error), memory any) (*Stage, error) {
 	gate, err := Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(gate[0])
+	defer func() { closeAll(gate[0]) }()
 	result, err := Pipe()
 	if err != nil {
 		closeAll(gate[1])
 		return nil, err
 	}
-	defer closeAll(result[1])
-	name, files := p.files(gate[0], result[1])
-	argv := append([]string{name, p.Path}, p.Args...)
-	pid, err := syscall.ForkExec(executable, argv, &syscall.ProcAttr{
-		Env: p.Env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
-	})
+	defer func() { closeAll(result[1]) }()
+	err = unix.SetNonblock(result[0], true)
+	var pid int
 	if err == nil {
-		err = unix.SetNonblock(result[0], true)
+		pid, err = start(gate, result)
 	}
 	if err != nil {
 		closeAll(gate[1], result[0])
 		return nil, err
 	}
-	return &Stage{PID: pid, gate: gate[1], result: os.NewFile(uintptr(result[0]), "exec result")}, nil
-}
-
-// files are the descriptors of a stage, by number, and the name that tells it where its own are.
-func (p *Program) files(gate, result int) (name string, files []uintptr) {
-	const none = ^uintptr(0) // ForkExec closes it
-	name, own := stageName, fdGate
-	if p.ExtraAs >= fdGate && p.ExtraAs < fdEnd {
-		name, own = stageAbove, fdEnd
-	}
-	files = slices.Repeat([]uintptr{none}, max(own+fdEnd-fdGate, p.ExtraAs+1))
-	for i, fd := range p.Files {
-		files[i] = uintptr(fd)
-	}
-	for i, fd := range []int{gate, result, p.Dir} {
-		files[own+i] = uintptr(fd)
-	}
-	if p.ExtraAs != 0 {
-		files[p.ExtraAs] = uintptr(p.Extra)
-	}
-	return name, files
+	return &Stage{PID: pid, gate: gate[1], result: os.NewFile(uintptr(result[0]), "exec result"), memory: memory}, nil
 }
 
 // Pipe makes a pipe that no program gets unless it is handed on.
@@ -126,13 +102,16 @@ func (s *Stage) Release() error {
 func (s *Stage) Abandon() {
 	closeAll(s.gate)
 	s.gate = -1
-	_ = s.result.Close() // nothing is told
+	go func() { _ = s.Result() }() // nothing is told
 }
 
 // Result waits until the stage has become its program, and returns nil, or the errno with which
 // the exec failed. A stage that was killed before counts as the program: its death tells.
 func (s *Stage) Result() error {
-	defer func() { _ = s.result.Close() }() // it was only read
+	defer func() {
+		_ = s.result.Close() // it was only read
+		s.memory = nil       // it is the program's own now
+	}()
 	var errno [4]byte
 	if n, _ := s.result.Read(errno[:]); n < len(errno) {
 		return nil // end of file: close-on-exec, or a death
@@ -144,39 +123,3 @@ func (s *Stage) Result() error {
 // was never released: it tells that from a program that was and has ended, where the supervise did
 // not live to record the release.
 const statusNoExec = 111
-
-// RunStage is the whole life of a stage; main calls it before anything else. It returns only in a
-// process that is no stage. stageEntry is the same without Go's runtime, but for stages that are above.
-func RunStage(args []string) {
-	if len(args) < 3 || args[0] != stageName && args[0] != stageAbove {
-		return
-	}
-	above := 0
-	if args[0] == stageAbove {
-		above = fdEnd - fdGate
-	}
-	for _, fd := range []int{fdGate, fdResult, fdDir} {
-		unix.CloseOnExec(fd + above)
-	}
-	var word [1]byte
-	for {
-		n, err := unix.Read(fdGate+above, word[:])
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if n != 1 {
-			os.Exit(statusNoExec)
-		}
-		break
-	}
-	err := unix.Fchdir(fdDir + above)
-	if err == nil {
-		err = syscall.Exec(args[1], args[2:], syscall.Environ())
-	}
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		errno = unix.EIO
-	}
-	_, _ = unix.Write(fdResult+above, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // the exit status says it too
-	os.Exit(statusNoExec)
-}

@@ -1,68 +1,135 @@
 #include "textflag.h"
+#include "go_asm.h"
+#include "stage_linux_amd64.h"
 
-// System calls of Linux on amd64, and the descriptors and statuses of stage.go.
-#define SYS_read 0
-#define SYS_write 1
-#define SYS_close 3
-#define SYS_execve 59
-#define SYS_fcntl 72
-#define SYS_fchdir 81
-#define SYS_prctl 157
-#define SYS_exit_group 231
-#define F_SETFD 2
+#define CLONE_VM_SIGCHLD 0x111
+#define SIG_SETMASK $2
+#define SIG_IGN $1
+#define SIGSET_SIZE $8
+#define F_DUPFD_CLOEXEC $1030
+#define PR_SET_NAME 15
 #define EINTR 4
-#define PR_SET_TIMERSLACK 29
-#define PR_GET_TIMERSLACK 30
-#define fdGate $3
-#define fdResult $4
-#define fdDir $5
-#define statusNoExec $111
 
-// Timer slacks, in nanoseconds: the kernel's default, and ours. Go's runtime has a thread that looks after
-// the others every 20 microseconds while a program starts, which costs a tenth of all that a start of
-// supervise does; with the second, it looks every two milliseconds. It is an odd number, to be known
-// again: what was set before supervise, and what a service gets, stays as it is.
-#define SLACK_DEFAULT $50000
-#define SLACK_OURS $2000001
-
-// stageEntry is where supervise begins when it is linked with -E: a stage is what RunStage is, done
-// before Go's runtime has started, which would take longer than all else of a restart. Anything
-// but a stage goes on to the runtime.
+// func forkStage(w *stageWork) (pid int)
 //
-// The stack has argc, argv, 0, envp, 0. argv of a stage is its name, the path, and the program's own.
-TEXT ·stageEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
-	MOVQ	0(SP), R12		// argc
-	CMPQ	R12, $3
-	JLT	runtime
-	MOVQ	8(SP), SI		// argv[0]
-	LEAQ	·stageArg(SB), DI
-compare:
-	MOVB	(DI), AX
-	CMPB	AX, (SI)
-	JNE	runtime
-	INCQ	SI
-	INCQ	DI
-	TESTB	AX, AX
-	JNE	compare
+// The child has our memory until it is its program, as one of vfork has, but we go on. So it uses w alone,
+// calls nothing, and takes no signal as long as it could end up in a handler of ours.
+TEXT ·forkStage(SB),NOSPLIT,$0-16
+	MOVQ	w+0(FP), BX
+	MOVQ	SIG_SETMASK, DI
+	LEAQ	stageWork_blocked(BX), SI
+	LEAQ	stageWork_mask(BX), DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigprocmask, AX
+	SYSCALL
+	MOVQ	$CLONE_VM_SIGCHLD, DI
+	LEAQ	stageWork_stackEnd(BX), SI
+	XORL	DX, DX
+	XORL	R10, R10
+	XORL	R8, R8
+	MOVQ	$SYS_clone, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	child
+	MOVQ	AX, pid+8(FP)
+	MOVQ	SIG_SETMASK, DI
+	LEAQ	stageWork_mask(BX), SI
+	XORL	DX, DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigprocmask, AX
+	SYSCALL
+	RET
 
+child:
+	MOVQ	$SYS_setsid, AX
+	SYSCALL
+	MOVQ	$PR_SET_NAME, DI
+	LEAQ	·stageComm(SB), SI
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
 	MOVQ	$PR_GET_TIMERSLACK, DI	// the program has the default again
 	MOVQ	$SYS_prctl, AX
 	SYSCALL
 	CMPQ	AX, SLACK_OURS
-	JNE	mark
+	JNE	handlers
 	MOVQ	$PR_SET_TIMERSLACK, DI
 	MOVQ	SLACK_DEFAULT, SI
 	MOVQ	$SYS_prctl, AX
 	SYSCALL
-mark:
-	MOVQ	fdResult, DI
-	MOVQ	$F_SETFD, SI
-	MOVQ	$1, DX			// FD_CLOEXEC
+
+handlers:				// what is caught gets its default; what is ignored stays ignored, as by execve
+	MOVQ	$64, R12
+handler:
+	MOVQ	R12, DI
+	XORL	SI, SI
+	LEAQ	stageWork_action(BX), DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigaction, AX
+	SYSCALL
+	CMPQ	stageWork_action(BX), SIG_IGN
+	JLS	handled
+	MOVQ	R12, DI
+	LEAQ	stageWork_fallback(BX), SI
+	XORL	DX, DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigaction, AX
+	SYSCALL
+handled:
+	DECQ	R12
+	JNE	handler
+
+	MOVQ	stageWork_result(BX), R13	// where a failure is told
+	LEAQ	stageWork_moves(BX), R12	// first out of each other's way
+aside:
+	MOVLQSX	stageMove_from(R12), DI
+	TESTQ	DI, DI
+	JLT	there
+	MOVQ	F_DUPFD_CLOEXEC, SI
+	MOVQ	stageWork_above(BX), DX
 	MOVQ	$SYS_fcntl, AX
 	SYSCALL
+	TESTQ	AX, AX
+	JLT	failed
+	MOVL	AX, stageMove_from(R12)
+	ADDQ	$stageMove__size, R12
+	JMP	aside
+there:
+	LEAQ	stageWork_moves(BX), R12	// then in place
+	MOVLQSX	(stageMove__size+stageMove_from)(R12), R13 // the second is the result
+move:
+	MOVLQSX	stageMove_from(R12), DI
+	TESTQ	DI, DI
+	JLT	moved
+	MOVLQSX	stageMove_to(R12), SI
+	MOVLQSX	stageMove_flags(R12), DX
+	MOVQ	$SYS_dup3, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JLT	failed
+	ADDQ	$stageMove__size, R12
+	JMP	move
+moved:
+	MOVQ	stageWork_gateEnd(BX), DI	// or there would never be an end of file
+	MOVQ	$SYS_close, AX
+	SYSCALL
+	LEAQ	stageWork_moves(BX), R12
+	MOVLQSX	stageMove_to(R12), R14
+	MOVLQSX	(stageMove__size+stageMove_to)(R12), R13
+	LEAQ	stageWork_gaps(BX), R12
+gap:
+	MOVL	stageGap_first(R12), DI
+	MOVL	stageGap_last(R12), SI
+	TESTL	SI, SI
+	JEQ	again
+	XORL	DX, DX
+	MOVQ	$SYS_close_range, AX	// Linux 5.9; without it, they are closed on exec
+	SYSCALL
+	ADDQ	$stageGap__size, R12
+	JMP	gap
+
 again:
-	MOVQ	fdGate, DI		// the word, into the red zone
-	LEAQ	-8(SP), SI
+	MOVQ	R14, DI			// the word
+	LEAQ	stageWork_word(BX), SI
 	MOVQ	$1, DX
 	MOVQ	$SYS_read, AX
 	SYSCALL
@@ -70,50 +137,37 @@ again:
 	JEQ	again
 	CMPQ	AX, $1
 	JNE	unreleased
-	MOVQ	fdGate, DI
-	MOVQ	$SYS_close, AX
-	SYSCALL
-	MOVQ	fdDir, DI
+	MOVQ	stageWork_dir(BX), DI
 	MOVQ	$SYS_fchdir, AX
 	SYSCALL
 	TESTQ	AX, AX
 	JNE	failed
-	MOVQ	fdDir, DI
-	MOVQ	$SYS_close, AX
+	MOVQ	SIG_SETMASK, DI
+	LEAQ	stageWork_mask(BX), SI
+	XORL	DX, DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigprocmask, AX
 	SYSCALL
-	MOVQ	16(SP), DI		// the path
-	LEAQ	24(SP), SI		// the program's argv
-	LEAQ	16(SP)(R12*8), DX	// envp
+	MOVQ	stageWork_path(BX), DI
+	MOVQ	stageWork_argv(BX), SI
+	MOVQ	stageWork_envp(BX), DX
 	MOVQ	$SYS_execve, AX
 	SYSCALL
 failed:
 	NEGQ	AX
-	MOVL	AX, -8(SP)
-	MOVQ	fdResult, DI
-	LEAQ	-8(SP), SI
+	MOVL	AX, stageWork_errno(BX)
+	MOVQ	R13, DI
+	LEAQ	stageWork_errno(BX), SI
 	MOVQ	$4, DX
 	MOVQ	$SYS_write, AX
 	SYSCALL
 unreleased:
-	MOVQ	statusNoExec, DI
+	MOVQ	$const_statusNoExec, DI
 	MOVQ	$SYS_exit_group, AX
 	SYSCALL
 	INT	$3
-runtime:
-	MOVQ	$PR_GET_TIMERSLACK, DI
-	MOVQ	$SYS_prctl, AX
-	SYSCALL
-	CMPQ	AX, SLACK_DEFAULT
-	JNE	start
-	MOVQ	$PR_SET_TIMERSLACK, DI
-	MOVQ	SLACK_OURS, SI
-	MOVQ	$SYS_prctl, AX
-	SYSCALL
-start:
-	JMP	_rt0_amd64_linux(SB)
 
-// stageName, as C has it.
-DATA	·stageArg+0(SB)/8, $"supervis"
-DATA	·stageArg+8(SB)/8, $"e: stage"
-DATA	·stageArg+16(SB)/8, $"\x00\x00\x00\x00\x00\x00\x00\x00"
-GLOBL	·stageArg(SB), RODATA|NOPTR, $24
+// stageComm, as C has it.
+DATA	·stageComm+0(SB)/8, $"supervis"
+DATA	·stageComm+8(SB)/8, $"e stage\x00"
+GLOBL	·stageComm(SB), RODATA|NOPTR, $16

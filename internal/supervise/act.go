@@ -144,7 +144,7 @@ func (s *service) stage(a machine.Spawn) (*process.Stage, error) {
 			defer func() { _ = unix.Close(p.Extra) }() // the stage has its own
 		}
 	}
-	return process.StartStage(s.ownBinary(), p)
+	return process.StartStage(p)
 }
 
 // trust reports why root must not run a program: somebody else may have written it.

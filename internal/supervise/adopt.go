@@ -29,7 +29,7 @@ func (s *service) adopt(r event.Record, b *machine.Began) error {
 		return nil
 	}
 	s.adopted = h
-	b.Alive, b.Stage = true, process.IsStage(r.PID)
+	b.Alive, b.Stage = true, !r.Released && process.IsStage(r.PID)
 	if process.IsChild(r.PID) {
 		return nil // after an upgrade: its death comes by SIGCHLD
 	}

@@ -309,17 +309,6 @@ func openLogFIFO(own int) (int, error) {
 	return fifo.OpenBoth(own, svdir.LogFIFO)
 }
 
-// ownBinary is what stages exec: this very binary, even if its file has been replaced since. Only
-// where /proc has gone away it is the file.
-func (s *service) ownBinary() string {
-	const self = "/proc/self/exe"
-	var st unix.Stat_t
-	if unix.Stat(self, &st) == nil {
-		return self
-	}
-	return s.binary
-}
-
 // baseEnv is the environment that run and every other program start from: our own, as it was
 // before svscan made it smaller for us.
 func (s *service) baseEnv() []string {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/machine"
+	"vigil/internal/process"
 	"vigil/internal/rig"
 	"vigil/internal/svdir"
 )
@@ -116,24 +116,21 @@ func (t *torture) judgeStrays() error {
 		return err
 	}
 	for _, p := range rig.Named(all, svdir.Supervise) {
-		switch args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)); { // it may have gone
+		switch {
 		case known[p.PID]:
-		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)) && hasSupervise(p.PID): // paused before it ran
-		case p.State == 'T' && bytes.HasPrefix(args, []byte(stage)):
+		case p.State == 'T' && process.IsStage(p.PID) && hasSupervise(p.PID): // paused before it ran
+		case p.State == 'T' && process.IsStage(p.PID):
 			// A removed service's that was paused before it ran: continued, it ends.
 			t.count.orphans++
 			t.log.add(fmt.Sprintf("%d was stopped before it ran, and has no supervise: continued", p.PID))
 			_ = unix.Kill(p.PID, unix.SIGCONT) // it may have ended
 			return fmt.Errorf("a stage was stopped: %d", p.PID)
 		default:
-			return fmt.Errorf("a supervise of nothing: %d (%c), %q, child of %d", p.PID, p.State, args, p.Parent)
+			return fmt.Errorf("a supervise of nothing: %d (%c), child of %d", p.PID, p.State, p.Parent)
 		}
 	}
 	return nil
 }
-
-// stage begins the arguments of a supervise that waits for its word to become a program.
-const stage = "supervise: stage"
 
 // A complaint says what is wrong with one service.
 type complaint func(format string, args ...any)

@@ -1,0 +1,16 @@
+#include "textflag.h"
+#include "stage_linux_amd64.h"
+
+// slackEntry is where supervise begins when it is linked with -E.
+TEXT ·slackEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ	$PR_GET_TIMERSLACK, DI
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
+	CMPQ	AX, SLACK_DEFAULT
+	JNE	start
+	MOVQ	$PR_SET_TIMERSLACK, DI
+	MOVQ	SLACK_OURS, SI
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
+start:
+	JMP	_rt0_amd64_linux(SB)
