@@ -13,9 +13,9 @@ func RunStage([]string) {}
 // stageWork is all that a stage uses until it is its program: it shares our memory, and no more than that.
 type stageWork struct {
 	blocked uint64 // signals, while it could end up in a handler of ours: all
-	mask    uint64 // those that are blocked otherwise
+	mask    uint64 //nolint:unused // those that are blocked otherwise: only forkStage uses it, and those below
 
-	action, fallback [4]uint64 // as of rt_sigaction
+	action, fallback [4]uint64 //nolint:unused // as of rt_sigaction
 
 	moves   [8]stageMove // gate, result, directory, then the program's own; the last is followed by -1
 	above   int          // no descriptor that it has in the end is above
@@ -27,11 +27,11 @@ type stageWork struct {
 	path       *byte
 	argv, envp **byte
 
-	word  byte
-	errno uint32
+	word  byte   //nolint:unused // forkStage
+	errno uint32 //nolint:unused // forkStage
 
-	stack    [32]uint64 // nothing uses it
-	stackEnd uint64
+	stack    [32]uint64 //nolint:unused // forkStage
+	stackEnd uint64     //nolint:unused // forkStage
 }
 
 type stageMove struct{ from, to, flags int32 }
