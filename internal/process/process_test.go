@@ -156,6 +156,17 @@ func TestStageTellsErrno(t *testing.T) {
 	}
 }
 
+// A stage whose exec failed says so by its exit status, also when nobody lives any more who could read why.
+func TestStageFailsUnheard(t *testing.T) {
+	s := stage(t, "no program\n", 1)
+	if err := errors.Join(s.result.Close(), s.Release()); err != nil {
+		t.Fatal(err)
+	}
+	if status := wait(t, s.PID); status.ExitStatus() != statusNoExec {
+		t.Errorf("status %v", status)
+	}
+}
+
 // What is ignored stays ignored, and what is caught is not.
 func TestStageSignals(t *testing.T) {
 	signal.Ignore(syscall.SIGUSR1)

@@ -19,7 +19,9 @@ func Replace(path string, argv []string, variable string, fds ...int) error {
 		words[i] = strconv.Itoa(fd)
 		passOn(fd, true)
 	}
+	raise := filesGiven.lower()
 	err := syscall.Exec(path, argv, append(os.Environ(), variable+"="+strings.Join(words, " ")))
+	raise()
 	for _, fd := range fds {
 		passOn(fd, false)
 	}

@@ -27,6 +27,8 @@ type stageWork struct {
 	path       *byte
 	argv, envp **byte
 
+	limit unix.Rlimit // of open files; of 0: it is ours already
+
 	word  byte   //nolint:unused // forkStage
 	errno uint32 //nolint:unused // forkStage
 
@@ -47,6 +49,7 @@ func StartStage(p Program) (*Stage, error) {
 	return newStage(func(gate, result [2]int) (int, error) {
 		w.place(&p, gate[0], result[1])
 		w.result, w.gateEnd = result[1], gate[1]
+		w.limit = filesGiven.wanted()
 		pid := forkStage(w)
 		if pid < 0 {
 			return 0, unix.Errno(-pid)

@@ -12,6 +12,7 @@
 #define SYS_prctl 157
 #define SYS_exit_group 231
 #define SYS_dup3 292
+#define SYS_prlimit64 302
 #define SYS_close_range 436
 
 // Timer slacks, in nanoseconds: the kernel's default, and ours. Go's runtime has a thread that looks after

@@ -9,6 +9,7 @@
 #define F_DUPFD_CLOEXEC $1030
 #define PR_SET_NAME 15
 #define EINTR 4
+#define RLIMIT_NOFILE $7
 
 // func forkStage(w *stageWork) (pid int)
 //
@@ -142,6 +143,15 @@ again:
 	SYSCALL
 	TESTQ	AX, AX
 	JNE	failed
+	CMPQ	(stageWork_limit+8)(BX), $0
+	JEQ	exec
+	XORL	DI, DI
+	MOVQ	RLIMIT_NOFILE, SI
+	LEAQ	stageWork_limit(BX), DX
+	XORL	R10, R10
+	MOVQ	$SYS_prlimit64, AX
+	SYSCALL
+exec:
 	MOVQ	SIG_SETMASK, DI
 	LEAQ	stageWork_mask(BX), SI
 	XORL	DX, DX
@@ -156,6 +166,12 @@ again:
 failed:
 	NEGQ	AX
 	MOVL	AX, stageWork_errno(BX)
+	MOVQ	SIG_SETMASK, DI		// nobody may be left to read it: the exit status has to say it, not SIGPIPE
+	LEAQ	stageWork_blocked(BX), SI
+	XORL	DX, DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigprocmask, AX
+	SYSCALL
 	MOVQ	R13, DI
 	LEAQ	stageWork_errno(BX), SI
 	MOVQ	$4, DX

@@ -57,6 +57,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	s.signals = signals
+	if err := process.KeepFileLimit(); err != nil {
+		s.messages.warn("unable to keep the limit of open files: " + cli.Cause(err))
+	}
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.messages.warn("unable to become a child subreaper: " + err.Error())
 	}
