@@ -9,7 +9,7 @@ TOOLS ?= $(shell $(GO) env GOPATH)/bin
 BIN ?= bin
 # How long `make fuzz` gives to each of its targets.
 FUZZTIME ?= 30s
-# Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
+# Arguments of the benchmark: make bench BENCH='-n 50 --only runit,vigil --works status,HUP'.
 BENCH ?=
 # Arguments of the torture: make torture TORTURE='--time 30m --seed 7'.
 TORTURE ?=
@@ -90,6 +90,7 @@ fuzz:
 	done
 
 bench: bin
+	.ci/deps $(TOOLS) supervisor
 	$(GO) run ./internal/bench $(BENCH)
 
 torture: bin
