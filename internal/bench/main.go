@@ -159,6 +159,7 @@ func (b *bench) steps() []step {
 	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
 	const ready, chain = 5 * float64(time.Millisecond), 1.5 * float64(time.Second)
 	const adoption, all = 100 * float64(time.Millisecond), 2 * float64(time.Second)
+	const fast = float64(time.Second)
 	wakeups := float64(b.services) * b.watch.Minutes() // Go's runtime wakes each process up once a minute
 	return []step{
 		{"SIGKILL of a service -> its next start", milliseconds, 0, b.deaths},
@@ -171,6 +172,8 @@ func (b *bench) steps() []step {
 		{"context switches of an idle tree in " + b.watch.String(), number, wakeups, b.idle},
 		{"SIGKILL of a service -> a subscriber has the event", milliseconds, event, b.told},
 		{"SIGKILL of a service -> a FIFO of its fifodir has it", milliseconds, 0, b.notified},
+		{"100 000 events at once -> 1 subscriber has all", milliseconds, fast, ofOurs(fan(1))},
+		{"100 000 events at once -> 100 subscribers have all", milliseconds, fast, ofOurs(fan(100))},
 		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
 		{"SIGKILL of a supervise -> its service is supervised again", milliseconds, adoption, ofOurs(b.adoptions)},
 		{"upgrade in place -> all supervises have followed", milliseconds, all, ofOurs(b.upgrade)},

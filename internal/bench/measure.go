@@ -222,19 +222,12 @@ func (s *suite) deathTold(ctx context.Context, st stamp, arrivals <-chan arrival
 
 // subscribe connects to the suite's events, and returns when it has the picture.
 func (s *suite) subscribe(ctx context.Context) (<-chan arrival, net.Conn, error) {
-	var conn net.Conn
-	for end := rig.Now() + patience; ; { // the services may have been sooner than the hub
-		var err error
-		conn, err = net.Dial("unix", filepath.Join(s.scan, svdir.ScanOwn, svdir.EventsSocket))
-		if err == nil {
-			break
-		}
-		if rig.Now() > end {
-			return nil, nil, err
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return nil, nil, err
-		}
+	if err := s.untilHub(ctx); err != nil {
+		return nil, nil, err
+	}
+	conn, err := net.Dial("unix", s.events())
+	if err != nil {
+		return nil, nil, err
 	}
 	if _, err := conn.Write([]byte(`{"event":["exited"]}` + "\n")); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
