@@ -93,6 +93,12 @@ bench: bin
 	.ci/deps $(TOOLS) supervisor
 	$(GO) run ./internal/bench $(BENCH)
 
+# The ratios to runit's of a few rows, against those of the last commit that changed them: BENCHED writes these.
+BENCHED := -n 30 --rounds 3 --tries 15 --arrivals 5 --only runit,vigil --works 'nothing,gone,its next start,handler,status,private,renamed'
+bench-check: bin
+	.ci/deps $(TOOLS)
+	$(GO) run ./internal/bench $(BENCHED) --check docs/benchmarks.json
+
 torture: bin
 	$(GO) run ./internal/torture $(TORTURE)
 
@@ -118,4 +124,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test race man fuzz bench torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race man fuzz bench bench-check torture torture-minute cover install uninstall clean FORCE

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,5 +75,25 @@ func TestWithin(t *testing.T) {
 		if got := within(dir, "/a/b"); got != want {
 			t.Errorf("%s is within /a/b: %v", dir, got)
 		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kept.json")
+	kept := []row{
+		{"restart", milliseconds, map[string]sample{"runit": {2}, ours: {2}}, 0},
+		{"memory", kilobytes, map[string]sample{ours: {2}}, 0},
+	}
+	if err := writeReport(path, "a machine", 1, nil, kept); err != nil {
+		t.Fatal(err)
+	}
+	for took, good := range map[float64]bool{1: true, 3: true, 4: false} {
+		now := []row{{"restart", milliseconds, map[string]sample{"runit": {2}, ours: {took}}, 0}}
+		if err := check(path, now); (err == nil) != good {
+			t.Errorf("%v where it was 2: %v", took, err)
+		}
+	}
+	if err := check(path, kept[1:]); err == nil {
+		t.Error("a check of nothing is none")
 	}
 }

@@ -33,7 +33,7 @@ type bench struct {
 	bin                               string
 	against                           string // another version of ours, measured in the peers' place
 	only, works                       []string
-	json                              string
+	json, check                       string
 	boot                              sample            // starts of all services of ours
 	alone                             map[string]sample // the longest time that an upgrade left a service alone, by suite
 }
@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringSliceVar(&b.only, "only", nil, "measure these suites: runit, daemontools, s6, supervisor, vigil")
 	flags.StringSliceVar(&b.works, "works", nil, "measure only what has one of these in its name")
 	flags.StringVar(&b.json, "json", "", "write all samples to this file, too")
+	flags.StringVar(&b.check, "check", "", "compare the ratios with those of a file of --json, and fail if one is much worse")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil
@@ -139,6 +140,9 @@ func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err 
 	err = errors.Join(writeTable(stdout, names, rows), err)
 	if b.json != "" {
 		err = errors.Join(err, writeReport(b.json, where, b.services, suites, rows))
+	}
+	if b.check != "" {
+		err = errors.Join(err, check(b.check, rows))
 	}
 	return err
 }

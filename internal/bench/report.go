@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -63,4 +64,39 @@ func writeReport(path, machine string, services int, suites []*suite, rows []row
 		return err
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// margin is by how much a ratio may be above that of the report it is checked against: on a machine that is shared, a
+// median of few tries is that far off at times.
+const margin = 1.6
+
+// check reports the rows whose ratio is worse than in a report that was kept.
+func check(path string, rows []row) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var kept report
+	if err := json.Unmarshal(b, &kept); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	ratios := map[string]*float64{}
+	for _, r := range kept.Rows {
+		ratios[r.What] = r.Ratio
+	}
+	compared := 0
+	var errs []error
+	for _, r := range rows {
+		was, is := ratios[r.what], r.ratio()
+		if was == nil || is == nil {
+			continue
+		}
+		if compared++; *is > *was*margin {
+			errs = append(errs, fmt.Errorf("%s: %.2f of the best of the others, and it was %.2f", r.what, *is, *was))
+		}
+	}
+	if compared == 0 {
+		errs = append(errs, fmt.Errorf("%s: it has none of these rows", path))
+	}
+	return errors.Join(errs...)
 }
