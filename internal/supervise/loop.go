@@ -180,9 +180,13 @@ func (s *service) noted(n note) {
 		n.ack <- struct{}{}
 		s.stepQueued() // of what was wrong with it
 	case noteNeed:
-		s.drainNeeds()
+		told := s.drainNeeds()
 		n.ack <- struct{}{}
-		s.step(machine.NeedsChanged{})
+		if s.stillWaits(told) {
+			s.stepQueued() // of what was wrong with them
+		} else {
+			s.step(machine.NeedsChanged{})
+		}
 	case noteReady:
 		if s.drainReady() {
 			s.step(machine.Notified{Ready: true})

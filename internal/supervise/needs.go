@@ -148,20 +148,43 @@ func (s *service) findLoop(name string, r event.Record) error {
 	return nil
 }
 
-// drainNeeds reads what was notified: that something was is all that counts.
-func (s *service) drainNeeds() {
+// drainNeeds reads what was notified, and returns who did.
+func (s *service) drainNeeds() (told []string) {
 	var b [512]byte
-	for _, sub := range s.needs.watched {
+	for name, sub := range s.needs.watched {
 		c, err := sub.SyscallConn()
 		if err != nil {
 			continue // closed
 		}
-		for n := len(b); err == nil && n == len(b); {
+		total := 0
+		for n := len(b); err == nil && n == len(b); total += max(n, 0) {
 			if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil {
 				break
 			}
 		}
+		if total > 0 {
+			told = append(told, name)
+		}
 	}
+	return told
+}
+
+// stillWaits reports that the service that run waits for is none of those that have told something, or is not
+// ready yet. Then the others need not be looked at: one that needs a thousand would look at each of them a
+// thousand times.
+func (s *service) stillWaits(told []string) bool {
+	if !s.waitsForNeeds() || s.needs.unmet == "" {
+		return false
+	}
+	for _, name := range told {
+		r, err := s.readSibling(name)
+		ready, err := s.isReady(name, r, err)
+		s.check(svdir.Needs+"/"+name, err)
+		if name == s.needs.unmet && (ready || err != nil) {
+			return false
+		}
+	}
+	return s.needs.watched[s.needs.unmet] != nil && s.needs.watched[s.needs.unmet].IsThere()
 }
 
 // closeNeeds ends the subscriptions.
