@@ -320,7 +320,17 @@ func (m *monitor) takePrinted(s *service, r result, now time.Time) {
 	}
 }
 
-func cause(err error) string { return cli.Cause(err) }
+// maxCause bounds a reason, in bytes: that of a probe may have what the peer said.
+const maxCause = 512
+
+// cause is why something failed, fit for an event and for an environment.
+func cause(err error) string {
+	text := cli.Cause(err)
+	if len(text) > maxCause {
+		text = text[:maxCause] + "..."
+	}
+	return cli.Printable(text)
+}
 
 // told is an event about a rule.
 func told(c *check, r event.Record, o observation) event.Record {

@@ -3,9 +3,13 @@ package monitor
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,8 +58,19 @@ func TestRunProgram(t *testing.T) {
 	if out, err = runProgram(t.Context(), place(t, "head -c 50000000 /dev/zero"), []string{"./p"}, env); err != nil || len(out) != maxPrinted {
 		t.Errorf("%d bytes, %v", len(out), err)
 	}
+	leaves := place(t, "seq 1 10000; sleep infinity & echo $! >child")
+	out, err = runProgram(t.Context(), leaves, []string{"./p"}, env)
+	if err != nil || !strings.HasSuffix(string(out), "\n10000\n") {
+		t.Errorf("of one that leaves somebody behind: %d bytes, %v", len(out), err)
+	}
+	killChild(t, leaves)
 	if _, err = runProgram(t.Context(), place(t, "exit 3"), []string{"./p"}, env); err == nil || err.Error() != "exit status 3" {
 		t.Errorf("%v", err)
+	}
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err = runProgram(over, place(t, ""), []string{"./p"}, env); !errors.Is(err, errTimeout) {
+		t.Errorf("of one whose time is over: %v", err)
 	}
 	var cannot *cannotRun
 	if _, err = runProgram(t.Context(), place(t, ""), []string{"./q"}, env); !errors.As(err, &cannot) {
@@ -63,6 +78,50 @@ func TestRunProgram(t *testing.T) {
 	}
 	if _, err = runProgram(t.Context(), t.TempDir()+"/none", []string{"p"}, env); !errors.As(err, &cannot) {
 		t.Errorf("in a directory that is missing: %v", err)
+	}
+}
+
+// killChild ends what a program has left behind, which has its pid in the file child.
+func killChild(t *testing.T, dir string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "child"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReasonOfAPeer: what a peer says is cut, and fit for an event and for an environment.
+func TestReasonOfAPeer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = c.Read(make([]byte, 4096)) // the request
+		_, _ = io.WriteString(c, "HTTP/1.1 500 \x00\x1b[2J"+strings.Repeat("x", 60000)+"\r\n\r\n")
+		_ = c.Close()
+	}()
+	m, s := world(t, "http http://"+l.Addr().String()+"/")
+	c := s.checks["x"]
+	o := look(t.Context(), t.TempDir(), environment{}, c, c.rule, fileState{}).observation
+	if o.outcome != rule.Breach || !strings.HasPrefix(o.why, `answer 500 \x00\x1b[2Jxx`) || len(o.why) > 600 {
+		t.Errorf("%d: %.100q", o.outcome, o.why)
+	}
+	out, err := runProgram(t.Context(), place(t, `printf %s "$SV_WHY"`), []string{"./p"}, m.environment(s, c, o, "rule-bad"))
+	if err != nil || string(out) != o.why {
+		t.Errorf("a program was told %.100q, %v", out, err)
 	}
 }
 
