@@ -46,7 +46,7 @@ func (m *monitor) ask(s *service, now time.Time) {
 		switch k := c.rule.Subject.Kind; k {
 		case rule.Metric: // deaths
 			c.due = now.Add(c.rule.Every)
-			m.observe(s, c, c.compare(float64(s.deaths), true))
+			m.observe(s, c, c.compare(s.deathsNow(now), true))
 		case rule.Host:
 			c.due = now.Add(c.rule.Every)
 			m.observe(s, c, c.compare(m.host.Get(c.rule.Subject.Name)))

@@ -275,6 +275,86 @@ func TestOperatorOverrules(t *testing.T) {
 	}
 }
 
+// TestDeaths: each death is a sample, whether the service is ever ready or not, and the row ends when it is.
+func TestDeaths(t *testing.T) {
+	m, s := world(t, "deaths >= 3 every 100ms")
+	at := time.Now()
+	for deaths, want := range []string{1: "", 2: "", 3: "rule-bad", 4: "", 5: ""} {
+		if deaths == 0 {
+			continue
+		}
+		m.hear(&event.Record{Event: event.Exited, Service: "web", State: event.PhaseBackoff, PID: 7, Deaths: deaths}, at)
+		m.hear(&event.Record{Event: event.Up, Service: "web", State: event.PhaseUp, PID: 7, Start: uint64(deaths) + 1}, at)
+		if got := m.out.kinds(t); got != want {
+			t.Errorf("death %d: %q, want %q", deaths, got, want)
+		}
+	}
+	m.hear(&event.Record{Event: event.Ready, Service: "web", State: event.PhaseUp, PID: 7, Ready: true}, at)
+	m.ask(s, at)
+	if got := m.out.kinds(t); got != "" {
+		t.Errorf("ready for a moment: %q", got)
+	}
+	if m.ask(s, at.Add(steady)); m.out.kinds(t) != "rule-good" {
+		t.Error("it is ready, and the rule is bad")
+	}
+}
+
+// TestToldOnce: what is wrong is told once, by all svmons that there are one after the other, and again when it
+// has been right or away.
+func TestToldOnce(t *testing.T) {
+	m, s := world(t)
+	file := filepath.Join(m.scan, "web", "rules", "bad")
+	for _, dir := range []string{filepath.Dir(file), filepath.Join(m.own, "svmon")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(line string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(want string) {
+		t.Helper()
+		if m.load(s, time.Now().Add(2*writing)); m.out.kinds(t) != want {
+			t.Errorf("want %q", want)
+		}
+		m.saveTold()
+	}
+	again := func() {
+		next, _ := world(t)
+		next.own, next.scan = m.own, m.scan
+		m, s = next, next.services["web"]
+		s.dir = filepath.Dir(filepath.Dir(file))
+		m.loadTold()
+		m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, PID: 7}, time.Now())
+		m.hear(&event.Record{Event: event.Synced}, time.Now())
+	}
+	write("rsss > 5M")
+	look("config")
+	look("")
+	again()
+	look("")
+	write("cpus > 5%")
+	look("config")
+	write("rss > 5M")
+	look("")
+	write("cpus > 5%")
+	look("config")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	again()
+	look("")
+	write("cpus > 5%")
+	look("config")
+	m.hear(&event.Record{Event: event.Removed, Service: "web"}, time.Now())
+	if len(m.reported) != 0 {
+		t.Errorf("of a service that has gone %v is known", m.reported)
+	}
+}
+
 func TestNothingToDo(t *testing.T) {
 	m, s := world(t)
 	s.stale = false
