@@ -155,7 +155,7 @@ func TestProgramIsKilledWithItsGroup(t *testing.T) {
 	}
 }
 
-func parsed(t *testing.T, line string) *check {
+func parsed(t testing.TB, line string) *check {
 	t.Helper()
 	r, err := rule.Parse(line)
 	if err != nil {
@@ -200,7 +200,7 @@ func TestLookAtFile(t *testing.T) {
 }
 
 // world is a monitor without a hub, of a service that is ready.
-func world(t *testing.T, rules ...string) (*monitor, *service) {
+func world(t testing.TB, rules ...string) (*monitor, *service) {
 	t.Helper()
 	own := filepath.Join(t.TempDir(), ".svscan")
 	m := &monitor{
