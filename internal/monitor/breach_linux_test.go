@@ -22,6 +22,9 @@ import (
 func BenchmarkBreach(b *testing.B) {
 	m, _ := world(b)
 	m.drop("web")
+	if err := os.MkdirAll(filepath.Dir(m.samplesPath()), 0o700); err != nil {
+		b.Fatal(err)
+	}
 	r, err := rule.Parse("rss.total > 0M for 1 then restart")
 	if err != nil {
 		b.Fatal(err)

@@ -258,6 +258,49 @@ func TestEdges(t *testing.T) {
 	}
 }
 
+// TestPIDUsedAgain: what has the pid of one that was bad has a history of its own.
+func TestPIDUsedAgain(t *testing.T) {
+	m, s := world(t, "rss.each > 10 for 2 every 100ms")
+	at := time.Now()
+	tick := func(start time.Duration) string {
+		var f sample.Figures
+		f.Set(sample.RSS, 50)
+		s.sample = sample.Sample{PID: 7, Members: []sample.Member{{ID: sample.ID{PID: 9, Start: start}, Figures: f}}}
+		at = at.Add(time.Second)
+		m.evaluateSample(s, at)
+		return m.out.kinds(t)
+	}
+	for i, want := range []struct {
+		start  time.Duration
+		events string
+	}{{1, ""}, {2, ""}, {2, "rule-bad"}, {2, ""}, {3, ""}, {3, "rule-bad"}} {
+		if got := tick(want.start); got != want.events {
+			t.Errorf("tick %d: %q, want %q", i, got, want.events)
+		}
+	}
+}
+
+// TestClockJumps: the wall clock is set while svmon is away or at work. A rule waits no longer than it should have
+// from its start on, and nothing fires.
+func TestClockJumps(t *testing.T) {
+	for _, jump := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		m, s := world(t, "beat every 1m after 10m", "age > 1h")
+		began := time.Now()
+		m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseDown}, began)
+		m.hear(&event.Record{
+			Event: event.State, Service: "web", State: event.PhaseUp, PID: 7, Start: 1, Ready: true, ReadySince: began.Round(0).Add(jump),
+		}, began)
+		if wait := s.readyAt.Sub(began); wait > 0 {
+			t.Errorf("clock set by %v: it waits %v longer", -jump, wait)
+		}
+		m.hear(&event.Record{Event: "beat", Service: "web", Time: began.Add(jump)}, began)
+		m.ask(s, began.Add(time.Second))
+		if got := m.out.kinds(t); got != "" {
+			t.Errorf("clock set by %v: %q", jump, got)
+		}
+	}
+}
+
 func TestOperatorOverrules(t *testing.T) {
 	m, s := world(t, "age > 0s")
 	s.checks["x"].count, _ = s.checks["x"].count.Add(s.checks["x"].rule, rule.Breach)

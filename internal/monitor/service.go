@@ -49,7 +49,7 @@ type check struct {
 	line    string
 	rule    *rule.Rule
 	count   rule.Count
-	each    map[int]rule.Count // by pid, where every process counts by itself
+	each    map[sample.ID]rule.Count // where every process counts by itself
 	due     time.Time
 	busy    bool
 	unknown bool // that it is has been told
