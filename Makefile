@@ -9,7 +9,7 @@ TOOLS ?= $(shell $(GO) env GOPATH)/bin
 BIN ?= bin
 # How long `make fuzz` gives to each of its targets.
 FUZZTIME ?= 30s
-# Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
+# Arguments of the benchmark: make bench BENCH='-n 50 --only runit,vigil --works status,HUP'.
 BENCH ?=
 # Arguments of the torture: make torture TORTURE='--time 30m --seed 7'.
 TORTURE ?=
@@ -20,6 +20,9 @@ PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # Where supervise begins, before Go's runtime: see internal/process/slack_linux_amd64.s.
 ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.slackEntry)
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
+# Go 1.26's new collector keeps its marks in every span, which is a tenth of a supervise's memory; supervise hardly
+# ever collects anything.
+COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),GOEXPERIMENT=nogreenteagc)
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 
@@ -40,7 +43,7 @@ all: bin
 
 bin: FORCE
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
+	$(COLLECTOR) CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
 
 demo: bin
 	examples/demo/story bin
@@ -87,7 +90,14 @@ fuzz:
 	done
 
 bench: bin
+	.ci/deps $(TOOLS) supervisor
 	$(GO) run ./internal/bench $(BENCH)
+
+# The ratios to runit's of a few rows, against those of the last commit that changed them: BENCHED writes these.
+BENCHED := -n 30 --rounds 3 --tries 15 --arrivals 5 --only runit,vigil --works 'nothing,gone,its next start,handler,status,private,renamed'
+bench-check: bin
+	.ci/deps $(TOOLS)
+	$(GO) run ./internal/bench $(BENCHED) --check docs/benchmarks.json
 
 torture: bin
 	$(GO) run ./internal/torture $(TORTURE)
@@ -114,4 +124,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test race man fuzz bench torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race man fuzz bench bench-check torture torture-minute cover install uninstall clean FORCE
