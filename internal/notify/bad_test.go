@@ -43,6 +43,35 @@ func TestBadFiles(t *testing.T) {
 	h.saw()
 }
 
+// TestToldOnce: what is wrong with a file is told once by all svmons that there are one after the other, and again
+// if it has been away.
+func TestToldOnce(t *testing.T) {
+	h := newHouse(t, "web")
+	path := filepath.Join(h.scan, "web/notify/bad")
+	look := func() {
+		h.t.Helper()
+		h.n.shelf.sinks("web", h.now())
+	}
+	h.sink("web/notify/bad", "")
+	look()
+	h.saw("web notify/bad: no line in it")
+	h.end()
+	h.begin()
+	look()
+	h.saw()
+	for _, isAway := range []bool{false, true} {
+		if h.check(os.Remove(path)); isAway {
+			h.end()
+			h.begin()
+		} else {
+			look()
+		}
+		h.sink("web/notify/bad", "")
+		look()
+		h.saw("web notify/bad: no line in it")
+	}
+}
+
 func TestFilesOfOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("an ordinary user trusts everybody")
