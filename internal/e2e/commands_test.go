@@ -73,6 +73,7 @@ var packages = map[string]string{
 	"postgresql-15":  "/usr/lib/postgresql/15/bin/postgres",
 
 	"libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
+	"openssl":        "/usr/bin/openssl",
 	"python3":        "/usr/bin/python3",
 	"systemd":        "/usr/bin/systemd-notify",
 	"tmux":           "/usr/bin/tmux",

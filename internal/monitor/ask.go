@@ -46,7 +46,7 @@ func (m *monitor) ask(s *service, now time.Time) {
 		switch k := c.rule.Subject.Kind; k {
 		case rule.Metric: // deaths
 			c.due = now.Add(c.rule.Every)
-			m.observe(s, c, c.compare(float64(s.deaths), true))
+			m.observe(s, c, c.compare(s.deathsNow(now), true))
 		case rule.Host:
 			c.due = now.Add(c.rule.Every)
 			m.observe(s, c, c.compare(m.host.Get(c.rule.Subject.Name)))
@@ -320,7 +320,17 @@ func (m *monitor) takePrinted(s *service, r result, now time.Time) {
 	}
 }
 
-func cause(err error) string { return cli.Cause(err) }
+// maxCause bounds a reason, in bytes: that of a probe may have what the peer said.
+const maxCause = 512
+
+// cause is why something failed, fit for an event and for an environment.
+func cause(err error) string {
+	text := cli.Cause(err)
+	if len(text) > maxCause {
+		text = text[:maxCause] + "..."
+	}
+	return cli.Printable(text)
+}
 
 // told is an event about a rule.
 func told(c *check, r event.Record, o observation) event.Record {

@@ -55,13 +55,13 @@ func (s *service) sorted() []*check {
 
 // observeEach evaluates a rule for every process by itself.
 func (m *monitor) observeEach(s *service, c *check) {
-	each := make(map[int]rule.Count, len(s.sample.Members))
+	each := make(map[sample.ID]rule.Count, len(s.sample.Members))
 	for i := range s.sample.Members {
 		member := &s.sample.Members[i]
 		o := c.compare(s.figure(c.rule, &member.Figures))
 		o.pid = member.PID
-		count, edge := c.each[member.PID].Add(c.rule, o.outcome)
-		each[member.PID] = count
+		count, edge := c.each[member.ID].Add(c.rule, o.outcome)
+		each[member.ID] = count
 		m.turn(s, c, edge, o)
 	}
 	c.each = each

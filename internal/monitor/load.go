@@ -30,8 +30,9 @@ func (m *monitor) load(s *service, now time.Time) {
 	s.stale, s.lookAt = false, time.Time{}
 	m.watch.add(s.name, s.dir)
 	s.unmonitored = exists(filepath.Join(s.dir, svdir.Unmonitored)) && !s.host
-	checks := map[string]*check{}
+	checks, there := map[string]*check{}, map[string]bool{}
 	err := eachRule(s.dir, s.host, func(name, line string, r *rule.Rule, err error) {
+		there[name] = true
 		old := s.checks[name]
 		file := svdir.Rules + "/" + name
 		if err != nil && isYoung(filepath.Join(s.dir, file), now) {
@@ -52,6 +53,7 @@ func (m *monitor) load(s *service, now time.Time) {
 		checks[name] = &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
 	})
 	m.report(s, svdir.Rules, err)
+	m.forgetRemoved(s, there)
 	for name, c := range s.checks {
 		if checks[name] == nil && c.count.Bad {
 			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "removed"}, observation{})
@@ -143,20 +145,4 @@ func forHost(r *rule.Rule) error {
 		}
 	}
 	return nil
-}
-
-// report tells once what is wrong with a file, and forgets it when it is right.
-func (m *monitor) report(s *service, file string, err error) {
-	key := s.name + "/" + file
-	if err == nil {
-		delete(m.reported, key)
-		return
-	}
-	reason := cause(err)
-	if m.reported[key] == reason {
-		return
-	}
-	m.reported[key] = reason
-	m.print.Print("warning: unable to use " + key + ": " + reason)
-	m.out.event(event.Record{Service: s.name, Event: event.Config, File: file, Reason: reason})
 }

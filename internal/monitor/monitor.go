@@ -52,6 +52,7 @@ type monitor struct {
 	tickAt   time.Time     // zero: not sampling
 	told     bool          // the file of samples is there
 	reported map[string]string
+	unsaved  bool // reported is not what is in its file
 }
 
 // Run monitors until ctx is done.
@@ -68,6 +69,8 @@ func Run(ctx context.Context, c Config) error {
 	m.watch = newWatch()
 	defer m.watch.close()
 	m.forgetSamples()
+	m.loadTold()
+	killOrphans()
 	m.addHost()
 	items := make(chan subscribe.Item, itemsHeld)
 	ended := make(chan error, 1)
@@ -101,6 +104,7 @@ func (m *monitor) loop(ctx context.Context, items <-chan subscribe.Item, ended <
 	defer timer.Stop()
 	for {
 		m.work(time.Now())
+		m.saveTold()
 		m.out.flush(time.Now())
 		if due := m.due(); due.IsZero() {
 			timer.Stop()
@@ -134,7 +138,7 @@ func (m *monitor) loop(ctx context.Context, items <-chan subscribe.Item, ended <
 
 // rescan looks at all files again, and tells again what is wrong with them.
 func (m *monitor) rescan() {
-	clear(m.reported)
+	m.forget(func(string) bool { return true })
 	for _, s := range m.services {
 		s.stale = true
 	}

@@ -1,8 +1,6 @@
 package monitor
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,68 +33,7 @@ func TestParsePrinted(t *testing.T) {
 	}
 }
 
-// place is a service directory with a program.
-func place(t *testing.T, program string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "p"), []byte("#!/bin/sh\n"+program+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func TestRunProgram(t *testing.T) {
-	env := environment{variables: []string{"SV_NAME=web"}, record: event.Record{Service: "web", Event: "mine"}}
-	out, err := runProgram(t.Context(), place(t, `read -r line; echo "$SV_NAME $line $1"`), []string{"./p", "x"}, env)
-	if err != nil || string(out) != `web {"v":1,"service":"web","event":"mine"} x`+"\n" {
-		t.Errorf("%q, %v", out, err)
-	}
-	if out, err = runProgram(t.Context(), place(t, "head -c 50000000 /dev/zero"), []string{"./p"}, env); err != nil || len(out) != maxPrinted {
-		t.Errorf("%d bytes, %v", len(out), err)
-	}
-	if _, err = runProgram(t.Context(), place(t, "exit 3"), []string{"./p"}, env); err == nil || err.Error() != "exit status 3" {
-		t.Errorf("%v", err)
-	}
-	var cannot *cannotRun
-	if _, err = runProgram(t.Context(), place(t, ""), []string{"./q"}, env); !errors.As(err, &cannot) {
-		t.Errorf("of a program that is missing: %v", err)
-	}
-	if _, err = runProgram(t.Context(), t.TempDir()+"/none", []string{"p"}, env); !errors.As(err, &cannot) {
-		t.Errorf("in a directory that is missing: %v", err)
-	}
-}
-
-func TestProgramIsKilledWithItsGroup(t *testing.T) {
-	dir := place(t, "sleep infinity & echo $! >child; wait")
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() {
-		_, err := runProgram(ctx, dir, []string{"./p"}, environment{})
-		ended <- err
-	}()
-	for {
-		if b, err := os.ReadFile(filepath.Join(dir, "child")); err == nil && strings.HasSuffix(string(b), "\n") {
-			break
-		}
-	}
-	stop()
-	if err := <-ended; !errors.Is(err, errTimeout) {
-		t.Errorf("%v", err)
-	}
-	pid, err := os.ReadFile(filepath.Join(dir, "child"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := "/proc/" + strings.TrimSpace(string(pid)) + "/stat"
-	for {
-		stat, err := os.ReadFile(path)
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			break
-		}
-	}
-}
-
-func parsed(t *testing.T, line string) *check {
+func parsed(t testing.TB, line string) *check {
 	t.Helper()
 	r, err := rule.Parse(line)
 	if err != nil {
@@ -141,7 +78,7 @@ func TestLookAtFile(t *testing.T) {
 }
 
 // world is a monitor without a hub, of a service that is ready.
-func world(t *testing.T, rules ...string) (*monitor, *service) {
+func world(t testing.TB, rules ...string) (*monitor, *service) {
 	t.Helper()
 	own := filepath.Join(t.TempDir(), ".svscan")
 	m := &monitor{
@@ -199,6 +136,49 @@ func TestEdges(t *testing.T) {
 	}
 }
 
+// TestPIDUsedAgain: what has the pid of one that was bad has a history of its own.
+func TestPIDUsedAgain(t *testing.T) {
+	m, s := world(t, "rss.each > 10 for 2 every 100ms")
+	at := time.Now()
+	tick := func(start time.Duration) string {
+		var f sample.Figures
+		f.Set(sample.RSS, 50)
+		s.sample = sample.Sample{PID: 7, Members: []sample.Member{{ID: sample.ID{PID: 9, Start: start}, Figures: f}}}
+		at = at.Add(time.Second)
+		m.evaluateSample(s, at)
+		return m.out.kinds(t)
+	}
+	for i, want := range []struct {
+		start  time.Duration
+		events string
+	}{{1, ""}, {2, ""}, {2, "rule-bad"}, {2, ""}, {3, ""}, {3, "rule-bad"}} {
+		if got := tick(want.start); got != want.events {
+			t.Errorf("tick %d: %q, want %q", i, got, want.events)
+		}
+	}
+}
+
+// TestClockJumps: the wall clock is set while svmon is away or at work. A rule waits no longer than it should have
+// from its start on, and nothing fires.
+func TestClockJumps(t *testing.T) {
+	for _, jump := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		m, s := world(t, "beat every 1m after 10m", "age > 1h")
+		began := time.Now()
+		m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseDown}, began)
+		m.hear(&event.Record{
+			Event: event.State, Service: "web", State: event.PhaseUp, PID: 7, Start: 1, Ready: true, ReadySince: began.Round(0).Add(jump),
+		}, began)
+		if wait := s.readyAt.Sub(began); wait > 0 {
+			t.Errorf("clock set by %v: it waits %v longer", -jump, wait)
+		}
+		m.hear(&event.Record{Event: "beat", Service: "web", Time: began.Add(jump)}, began)
+		m.ask(s, began.Add(time.Second))
+		if got := m.out.kinds(t); got != "" {
+			t.Errorf("clock set by %v: %q", jump, got)
+		}
+	}
+}
+
 func TestOperatorOverrules(t *testing.T) {
 	m, s := world(t, "age > 0s")
 	s.checks["x"].count, _ = s.checks["x"].count.Add(s.checks["x"].rule, rule.Breach)
@@ -213,6 +193,86 @@ func TestOperatorOverrules(t *testing.T) {
 	m.hear(&event.Record{Event: event.Down, Service: "web", State: event.PhaseDown}, time.Now())
 	if s.active() || s.interval() != 0 {
 		t.Error("the rules of what is down are evaluated")
+	}
+}
+
+// TestDeaths: each death is a sample, whether the service is ever ready or not, and the row ends when it is.
+func TestDeaths(t *testing.T) {
+	m, s := world(t, "deaths >= 3 every 100ms")
+	at := time.Now()
+	for deaths, want := range []string{1: "", 2: "", 3: "rule-bad", 4: "", 5: ""} {
+		if deaths == 0 {
+			continue
+		}
+		m.hear(&event.Record{Event: event.Exited, Service: "web", State: event.PhaseBackoff, PID: 7, Deaths: deaths}, at)
+		m.hear(&event.Record{Event: event.Up, Service: "web", State: event.PhaseUp, PID: 7, Start: uint64(deaths) + 1}, at)
+		if got := m.out.kinds(t); got != want {
+			t.Errorf("death %d: %q, want %q", deaths, got, want)
+		}
+	}
+	m.hear(&event.Record{Event: event.Ready, Service: "web", State: event.PhaseUp, PID: 7, Ready: true}, at)
+	m.ask(s, at)
+	if got := m.out.kinds(t); got != "" {
+		t.Errorf("ready for a moment: %q", got)
+	}
+	if m.ask(s, at.Add(steady)); m.out.kinds(t) != "rule-good" {
+		t.Error("it is ready, and the rule is bad")
+	}
+}
+
+// TestToldOnce: what is wrong is told once, by all svmons that there are one after the other, and again when it
+// has been right or away.
+func TestToldOnce(t *testing.T) {
+	m, s := world(t)
+	file := filepath.Join(m.scan, "web", "rules", "bad")
+	for _, dir := range []string{filepath.Dir(file), filepath.Join(m.own, "svmon")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(line string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(want string) {
+		t.Helper()
+		if m.load(s, time.Now().Add(2*writing)); m.out.kinds(t) != want {
+			t.Errorf("want %q", want)
+		}
+		m.saveTold()
+	}
+	again := func() {
+		next, _ := world(t)
+		next.own, next.scan = m.own, m.scan
+		m, s = next, next.services["web"]
+		s.dir = filepath.Dir(filepath.Dir(file))
+		m.loadTold()
+		m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, PID: 7}, time.Now())
+		m.hear(&event.Record{Event: event.Synced}, time.Now())
+	}
+	write("rsss > 5M")
+	look("config")
+	look("")
+	again()
+	look("")
+	write("cpus > 5%")
+	look("config")
+	write("rss > 5M")
+	look("")
+	write("cpus > 5%")
+	look("config")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	again()
+	look("")
+	write("cpus > 5%")
+	look("config")
+	m.hear(&event.Record{Event: event.Removed, Service: "web"}, time.Now())
+	if len(m.reported) != 0 {
+		t.Errorf("of a service that has gone %v is known", m.reported)
 	}
 }
 

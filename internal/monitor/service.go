@@ -49,7 +49,7 @@ type check struct {
 	line    string
 	rule    *rule.Rule
 	count   rule.Count
-	each    map[int]rule.Count // by pid, where every process counts by itself
+	each    map[sample.ID]rule.Count // where every process counts by itself
 	due     time.Time
 	busy    bool
 	unknown bool // that it is has been told
@@ -79,6 +79,7 @@ func (m *monitor) hear(r *event.Record, now time.Time) {
 			}
 		}
 		m.seen = nil
+		m.forgetServices()
 		return
 	case event.Removed:
 		m.drop(r.Service)
@@ -116,6 +117,7 @@ func (m *monitor) drop(name string) {
 		delete(m.services, name)
 		m.sampler.Forget(name)
 		m.watch.remove(name)
+		m.forget(func(key string) bool { return strings.HasPrefix(key, name+"/") })
 	}
 }
 
@@ -138,6 +140,9 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 	}
 	if r.Event == event.Exited || r.Event == event.State {
 		s.deaths = r.Deaths
+	}
+	if r.Event == event.Exited {
+		m.countDeath(s)
 	}
 	if pid != s.pid {
 		s.pid, s.start = pid, r.Start
@@ -163,6 +168,9 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 func (m *monitor) begun(s *service) {
 	s.stale = true
 	for _, c := range s.checks {
+		if c.aboutDeaths() {
+			continue // it is about many runs
+		}
 		c.count, c.each, c.file = c.count.Start(), nil, fileState{}
 	}
 }
@@ -205,9 +213,36 @@ func (s *service) interval() time.Duration {
 	return every
 }
 
+// steady is how long a run that is ready must have lived so that its death begins a new row, as supervise counts.
+const steady = time.Second
+
+// countDeath evaluates the rules about deaths at each: what dies again and again may never be ready.
+func (m *monitor) countDeath(s *service) {
+	if s.unmonitored {
+		return
+	}
+	for _, c := range s.sorted() {
+		if c.aboutDeaths() {
+			m.observe(s, c, c.compare(float64(s.deaths), true))
+		}
+	}
+}
+
+// deathsNow are the deaths in a row of a service that is ready: the row ends when it stays so.
+func (s *service) deathsNow(now time.Time) float64 {
+	if now.Sub(s.readyAt) >= steady {
+		return 0
+	}
+	return float64(s.deaths)
+}
+
+func (c *check) aboutDeaths() bool {
+	return c.rule.Subject.Kind == rule.Metric && c.rule.Subject.Name == "deaths"
+}
+
 // sampled reports that a rule is about what a sample has.
 func (c *check) sampled() bool {
-	return c.rule.Subject.Kind == rule.Metric && c.rule.Subject.Name != "deaths"
+	return c.rule.Subject.Kind == rule.Metric && !c.aboutDeaths()
 }
 
 // due is when a rule of the service wants to be evaluated that needs no sample of it.

@@ -59,7 +59,6 @@ type entry struct {
 	sink Sink
 	good bool        // there is a good sink, perhaps an older one
 	info fs.FileInfo // nil: it is to be read again
-	told string      // what is wrong with it
 }
 
 // A folder is one directory of sinks as it was read last.
@@ -74,6 +73,7 @@ type shelf struct {
 	scan    string
 	folders map[string]*folder // by service; only those that are there
 	problem func(service, file, reason string)
+	told    ledger
 }
 
 // home is the directory of a service, in which its programs run; of all, the scan directory.
@@ -114,6 +114,7 @@ func (s *shelf) sinks(service string, at time.Time) []entry {
 	dir := s.folder(service)
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() {
+		s.forget(s.folders[service], nil)
 		delete(s.folders, service)
 		return nil
 	}
@@ -127,6 +128,7 @@ func (s *shelf) sinks(service string, at time.Time) []entry {
 		if err != nil {
 			s.problem(service, svdir.Sinks, err.Error()) // and what is known holds
 		} else {
+			s.forget(f, names)
 			f.set(service, names)
 			f.info = info
 		}
@@ -139,6 +141,18 @@ func (s *shelf) sinks(service string, at time.Time) []entry {
 	}
 	slices.SortFunc(good, func(a, b entry) int { return strings.Compare(a.key.name, b.key.name) })
 	return good
+}
+
+// forget forgets what was told of the files of a folder that are not among the names any more.
+func (s *shelf) forget(f *folder, names []string) {
+	if f == nil {
+		return
+	}
+	for name, e := range f.entries {
+		if !slices.Contains(names, name) {
+			s.told.note(e.key, "")
+		}
+	}
 }
 
 // load returns one sink, which its file may have lost: then the error is fs.ErrNotExist.
@@ -185,6 +199,7 @@ func (s *shelf) look(dir string, e *entry, at time.Time) {
 	e.info = info
 	if errors.Is(err, fs.ErrNotExist) {
 		e.good = false // it was removed a moment ago, or is a link to nothing
+		s.told.note(e.key, "")
 		return
 	}
 	var sink Sink
@@ -192,11 +207,11 @@ func (s *shelf) look(dir string, e *entry, at time.Time) {
 		sink, err = readSink(s.home(e.key.service), dir, e.key.name)
 	}
 	if err == nil {
-		e.sink, e.good, e.told = sink, true, ""
+		e.sink, e.good = sink, true
+		s.told.note(e.key, "")
 		return
 	}
-	if reason := err.Error(); reason != e.told {
-		e.told = reason
+	if reason := err.Error(); s.told.note(e.key, reason) {
 		s.problem(e.key.service, e.key.file(), reason)
 	}
 }

@@ -104,6 +104,7 @@ func prepare(c Config) (*Notifier, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.shelf = &shelf{scan: c.Dir, folders: map[string]*folder{}, problem: n.tellOf}
+	n.shelf.told = openLedger(queues, func(k key) string { return filepath.Join(n.shelf.folder(k.service), k.name) })
 	n.cursor = readCursor(int(queues.Fd()))
 	n.saved = n.cursor
 	return n, nil

@@ -64,8 +64,11 @@ func Unix(ctx context.Context, path string) error {
 // usualCodes are those of a page that is well.
 const usualCodes = "200-399"
 
-// maxPage bounds what is read of a page.
-const maxPage = 1 << 20
+// What is read of an answer, in bytes.
+const (
+	maxHeader = 64 << 10
+	maxPage   = 1 << 20
+)
 
 // ErrPage says that a page was answered that has not what it must have.
 var ErrPage = errors.New("the page does not match")
@@ -83,7 +86,7 @@ func HTTP(ctx context.Context, url, codes string, page *regexp.Regexp) error {
 	}
 	req.Header.Set("User-Agent", "svmon-probe")
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeader},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

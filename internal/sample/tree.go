@@ -26,7 +26,7 @@ type Group struct {
 
 // A Member is one process of a tree.
 type Member struct {
-	PID int
+	ID
 	Figures
 }
 
@@ -81,7 +81,7 @@ func (t *Tree) Add(at time.Duration, readings []Reading, group *Group) Sample {
 				f.Set(c.rate, delta*c.unit/passed)
 			}
 		}
-		s.Members = append(s.Members, Member{r.PID, f})
+		s.Members = append(s.Members, Member{r.ID, f})
 	}
 	s.Self = s.Members[0].Figures
 	s.Total = totals(s.Members)
