@@ -81,7 +81,7 @@ func measure() (figures, error) {
 		return nil, err
 	}
 	found := figures{}
-	for _, p := range rig.Named(all, "svscan", "supervise", svdir.Hub) {
+	for _, p := range rig.Named(all, "svscan", "supervise", svdir.Hub, svdir.Monitor) {
 		fds, pidfds, errFds := countDescriptors(p.PID)
 		memory, errMemory := rig.Private(p.PID)
 		if errFds != nil || errMemory != nil {

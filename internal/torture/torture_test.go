@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vigil/internal/event"
+	"vigil/internal/rig"
 	"vigil/internal/subscribe"
 )
 
@@ -166,6 +167,46 @@ func TestJudgeLines(t *testing.T) {
 		lost := judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
 		if (got == "") != (want.wrong == "") || !strings.Contains(got, want.wrong) || lost != want.lost {
 			t.Errorf("%q is wrong by %q and %d are lost, not %q and %d", content, got, lost, want.wrong, want.lost)
+		}
+	}
+}
+
+func TestJudgeRules(t *testing.T) {
+	ruled := &service{character: &character{kind: "ruled", files: rules}}
+	for _, test := range []struct {
+		service *service
+		why     string
+		wrong   string
+	}{
+		{ruled, "rule:old", ""},
+		{ruled, "crash", ""},
+		{ruled, "rule:other", "by rule:other"},
+		{&service{character: &characters[0]}, "rule:old", "by rule:old"},
+	} {
+		got := ""
+		judgeRules(test.service, []told{{event: event.Exited, why: test.why}}, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
+			t.Errorf("%s of a %s is wrong by %q, not %q", test.why, test.service.kind, got, test.wrong)
+		}
+	}
+}
+
+func TestOutlives(t *testing.T) {
+	const pid = 7
+	for _, test := range []struct {
+		kind  string
+		age   time.Duration
+		ready bool
+		want  bool
+	}{
+		{"ruled", ruledTime + time.Second, true, true},
+		{"ruled", ruledTime + time.Second, false, false},
+		{"ruled", ruledTime - time.Second, true, false},
+		{"steady", ruledTime + time.Second, true, false},
+	} {
+		s := &service{character: &character{kind: test.kind}, runs: []ownRun{{pid: pid, at: rig.Now() - test.age}}}
+		if got := outlives(s, &event.Record{PID: pid, Ready: test.ready}); got != test.want {
+			t.Errorf("%+v: %t", test, got)
 		}
 	}
 }
