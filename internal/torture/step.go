@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -307,23 +308,26 @@ func (t *torture) rescan(draw) string {
 	return said("HUP to svscan", unix.Kill(t.svscan, unix.SIGHUP))
 }
 
-// steps are the last that were done.
+// steps are all that were done.
 type steps struct {
 	lines []string
 	began time.Duration
 }
 
-// stepsKept are how many steps a failure shows.
-const stepsKept = 200
+// stepsShown are how many steps a failure shows.
+const stepsShown = 200
 
 func (l *steps) add(line string) {
 	if l.began == 0 {
 		l.began = rig.Now()
 	}
 	l.lines = append(l.lines, fmt.Sprintf("%10.4f %s", (rig.Now()-l.began).Seconds(), line))
-	if len(l.lines) > stepsKept {
-		l.lines = l.lines[len(l.lines)-stepsKept:]
-	}
 }
 
-func (l *steps) last() string { return strings.Join(l.lines, "\n") }
+func (l *steps) last() string {
+	return strings.Join(l.lines[max(0, len(l.lines)-stepsShown):], "\n")
+}
+
+func (l *steps) save(path string) error {
+	return os.WriteFile(path, []byte(strings.Join(l.lines, "\n")+"\n"), 0o600)
+}

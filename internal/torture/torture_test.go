@@ -210,3 +210,29 @@ func TestOutlives(t *testing.T) {
 		}
 	}
 }
+
+func TestHasNobody(t *testing.T) {
+	start := told{name: "s", event: event.Starting, pid: 7}
+	left, fresh := told{name: "s", event: event.Unsupervised}, told{name: "s", event: event.Supervised, n: 1}
+	next := told{name: "s", event: event.Supervised, n: 5}
+	for _, test := range []struct {
+		service service
+		events  []told
+		want    bool
+	}{
+		{service{removed: true}, []told{start}, true},
+		{service{removed: true}, []told{start, left}, false},
+		{service{}, []told{start}, false},
+		{service{removed: true}, []told{start, fresh, left}, true}, // another has the name
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, fresh}, true},
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, next}, false},
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, left, fresh}, false},
+		{service{runs: make([]ownRun, 1)}, []told{start, fresh}, false},
+	} {
+		s := test.service
+		s.name, s.names, s.runs = "s", []string{"s"}, append([]ownRun{{pid: 7}}, s.runs...)
+		if got := hasNobody(&s, 0, test.events); got != test.want {
+			t.Errorf("%+v of %+v: %t", test.events, test.service, got)
+		}
+	}
+}
