@@ -20,6 +20,9 @@ PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # Where supervise begins, before Go's runtime: see internal/process/slack_linux_amd64.s.
 ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.slackEntry)
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
+# Go 1.26's new collector keeps its marks in every span, which is a tenth of a supervise's memory; supervise hardly
+# ever collects anything.
+COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),GOEXPERIMENT=nogreenteagc)
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 
@@ -40,7 +43,7 @@ all: bin
 
 bin: FORCE
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
+	$(COLLECTOR) CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
 
 demo: bin
 	examples/demo/story bin

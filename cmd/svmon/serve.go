@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 
@@ -28,6 +29,9 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25) // what is kept is little, and a tick leaves much behind
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1) // threads that wake each other up would be in the way of services
 	}
 	p := cli.NewPrinter("svmon", stderr)
 	var sinks sync.WaitGroup
