@@ -71,6 +71,20 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
+func TestHeardLate(t *testing.T) {
+	at := time.Now().Add(-time.Hour)
+	for after, wrong := range map[time.Duration]bool{time.Second: false, 2 * changedExcuse: true} {
+		l := newListener()
+		l.from("web").changed = at
+		line := fmt.Sprintf(`{"seq":1,"n":1,"time":%q,"by":"svscan","service":"web","event":"supervise-died","exit":{"signal":"TERM"}}`,
+			at.Add(after).Format(time.RFC3339Nano))
+		if got := hear(t, l, line); (got != "") != wrong {
+			t.Errorf("%v after it: %q", after, got)
+		}
+	}
+}
+
 func TestJudgeTold(t *testing.T) {
 	start := func(pid int) told { return told{name: "s", event: event.Starting, pid: pid} }
 	death := func(pid, code int) told {
