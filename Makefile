@@ -9,7 +9,7 @@ TOOLS ?= $(shell $(GO) env GOPATH)/bin
 BIN ?= bin
 # How long `make fuzz` gives to each of its targets.
 FUZZTIME ?= 30s
-# Arguments of the benchmark: make bench BENCH='-n 50 --only vigil'.
+# Arguments of the benchmark: make bench BENCH='-n 50 --only runit,vigil --works status,HUP'.
 BENCH ?=
 # Arguments of the torture: make torture TORTURE='--time 30m --seed 7'.
 TORTURE ?=
@@ -90,7 +90,14 @@ fuzz:
 	done
 
 bench: bin
+	.ci/deps $(TOOLS) supervisor
 	$(GO) run ./internal/bench $(BENCH)
+
+# The ratios to runit's of a few rows, against those of the last commit that changed them: BENCHED writes these.
+BENCHED := -n 30 --rounds 3 --tries 15 --arrivals 5 --only runit,vigil --works 'nothing,gone,its next start,handler,status,private,renamed'
+bench-check: bin
+	.ci/deps $(TOOLS)
+	$(GO) run ./internal/bench $(BENCHED) --check docs/benchmarks.json
 
 torture: bin
 	$(GO) run ./internal/torture $(TORTURE)
@@ -118,4 +125,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test race man fuzz bench torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race man fuzz bench bench-check torture torture-minute cover install uninstall clean FORCE

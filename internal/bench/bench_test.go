@@ -3,6 +3,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,26 +32,26 @@ func TestMedian(t *testing.T) {
 func TestTable(t *testing.T) {
 	ms := float64(time.Millisecond)
 	var out strings.Builder
-	err := writeTable(&out, "runit", []row{
-		{"as theirs", milliseconds, sample{2 * ms}, sample{2 * ms}, 0},
-		{"slower than theirs", milliseconds, sample{2 * ms, 2 * ms}, sample{3 * ms, 3 * ms}, 0},
-		{"within", kilobytes, sample{92 * 1024}, sample{700 * 1024}, 800 * 1024},
-		{"beyond", kilobytes, nil, sample{801 * 1024}, 800 * 1024},
-		{"no goal", number, sample{1}, sample{0}, -1},
-		{"not measured", number, sample{1}, nil, 0},
-		{"nothing to compare with", milliseconds, nil, sample{12e9}, 0},
+	err := writeTable(&out, []string{"runit", "s6", ours}, []row{
+		{"as the best", milliseconds, map[string]sample{"runit": {2 * ms}, "s6": {3 * ms}, ours: {2 * ms}}, 0},
+		{"slower", milliseconds, map[string]sample{"runit": {4 * ms}, "s6": {2 * ms, 2 * ms}, ours: {3 * ms, 3 * ms}}, 0},
+		{"within", kilobytes, map[string]sample{"runit": {92 * 1024}, ours: {700 * 1024}}, 800 * 1024},
+		{"beyond", kilobytes, map[string]sample{ours: {801 * 1024}}, 800 * 1024},
+		{"no goal", number, map[string]sample{"s6": {1}, ours: {0}}, -1},
+		{"not measured", number, map[string]sample{"s6": {1}}, 0},
+		{"nothing to compare with", milliseconds, map[string]sample{ours: {12e9}}, 0},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `median (best..worst)     runit                       vigil                       ratio  at most  
-as theirs                2.00 ms                     2.00 ms                     1.00   runit's  met
-slower than theirs       2.00 ms (2.00 ms..2.00 ms)  3.00 ms (3.00 ms..3.00 ms)  1.50   runit's  MISSED
-within                   92 kB                       700 kB                      7.61   800 kB   met
-beyond                   -                           801 kB                      -      800 kB   MISSED
-no goal                  1                           0                           0.00   -        
-not measured             1                           -                           -      runit's  
-nothing to compare with  -                           12.0 s                      -      runit's  
+	const want = `median (best..worst)     runit    s6                          vigil                       ratio  at most   
+as the best              2.00 ms  3.00 ms                     2.00 ms                     1.00   the best  met
+slower                   4.00 ms  2.00 ms (2.00 ms..2.00 ms)  3.00 ms (3.00 ms..3.00 ms)  1.50   the best  MISSED
+within                   92 kB    -                           700 kB                      7.61   800 kB    met
+beyond                   -        -                           801 kB                      -      800 kB    MISSED
+no goal                  -        1                           0                           0.00   -         
+not measured             -        1                           -                           -      the best  
+nothing to compare with  -        -                           12.0 s                      -      the best  
 `
 	if out.String() != want {
 		t.Errorf("the table is\n%s\nnot\n%s", out.String(), want)
@@ -74,5 +75,25 @@ func TestWithin(t *testing.T) {
 		if got := within(dir, "/a/b"); got != want {
 			t.Errorf("%s is within /a/b: %v", dir, got)
 		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kept.json")
+	kept := []row{
+		{"restart", milliseconds, map[string]sample{"runit": {2}, ours: {2}}, 0},
+		{"memory", kilobytes, map[string]sample{ours: {2}}, 0},
+	}
+	if err := writeReport(path, "a machine", 1, nil, kept); err != nil {
+		t.Fatal(err)
+	}
+	for took, good := range map[float64]bool{1: true, 3: true, 4: false} {
+		now := []row{{"restart", milliseconds, map[string]sample{"runit": {2}, ours: {took}}, 0}}
+		if err := check(path, now); (err == nil) != good {
+			t.Errorf("%v where it was 2: %v", took, err)
+		}
+	}
+	if err := check(path, kept[1:]); err == nil {
+		t.Error("a check of nothing is none")
 	}
 }

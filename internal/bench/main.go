@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bench measures vigil and runit side by side: the same services, in turns, in one run. It
+// Command bench measures vigil and its peers side by side: the same services, in turns, in one run. It
 // does not ship; "make bench" runs it.
 //
 // What it measures is what a service itself says of its start, not what a supervisor claims.
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +31,9 @@ type bench struct {
 	services, rounds, tries, arriving int
 	watch                             time.Duration
 	bin                               string
-	against                           string // another version of ours, measured in runit's place
-	only                              string
-	chosen                            string
+	against                           string // another version of ours, measured in the peers' place
+	only, works                       []string
+	json, check                       string
 	boot                              sample            // starts of all services of ours
 	alone                             map[string]sample // the longest time that an upgrade left a service alone, by suite
 }
@@ -47,9 +48,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&b.arriving, "arrivals", 20, "directories renamed in")
 	flags.DurationVar(&b.watch, "idle", 30*time.Second, "how long to watch the idle trees")
 	flags.StringVar(&b.bin, "bin", "bin", "where our commands are")
-	flags.StringVar(&b.against, "against", "", "where other commands of ours are, to be measured in runit's place")
-	flags.StringVar(&b.only, "only", "", "measure this suite alone: runit or vigil")
-	flags.StringVar(&b.chosen, "steps", "", "measure only what has this in its name")
+	flags.StringVar(&b.against, "against", "", "where other commands of ours are, to be measured in the peers' place")
+	flags.StringSliceVar(&b.only, "only", nil, "measure these suites: runit, daemontools, s6, supervisor, vigil")
+	flags.StringSliceVar(&b.works, "works", nil, "measure only what has one of these in its name")
+	flags.StringVar(&b.json, "json", "", "write all samples to this file, too")
+	flags.StringVar(&b.check, "check", "", "compare the ratios with those of a file of --json, and fail if one is much worse")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil
@@ -71,38 +74,39 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// other is the name of what ours is compared with.
-func (b *bench) other() string {
-	if b.against != "" {
-		return "before"
-	}
-	return "runit"
-}
+// The names of the suites that are ours.
+const (
+	ours   = "vigil"
+	before = "before" // another version
+)
 
-// suites are those to be measured: runit, and ours.
+// suites are those to be measured, ours last.
 func (b *bench) suites() ([]*suite, error) {
 	bin, err := filepath.Abs(b.bin)
 	if err != nil {
 		return nil, err
 	}
-	other := runit()
+	all := append(peers(), vigil(bin))
 	if b.against != "" {
-		before, err := filepath.Abs(b.against)
+		other, err := filepath.Abs(b.against)
 		if err != nil {
 			return nil, err
 		}
-		other = vigil(before)
-		other.name = b.other()
+		all = []*suite{vigil(other), vigil(bin)}
+		all[0].name = before
 	}
-	switch b.only {
-	case "":
-		return []*suite{other, vigil(bin)}, nil
-	case "runit":
-		return []*suite{other}, nil
-	case "vigil":
-		return []*suite{vigil(bin)}, nil
+	if len(b.only) == 0 {
+		return all, nil
 	}
-	return nil, cli.UsageError("--only runit or --only vigil")
+	var chosen []*suite
+	for _, name := range b.only {
+		i := slices.IndexFunc(all, func(s *suite) bool { return s.name == name })
+		if i < 0 {
+			return nil, cli.UsageError("--only: there is no suite " + name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
 }
 
 func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err error) {
@@ -124,23 +128,33 @@ func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err 
 			return err
 		}
 	}
-	load, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(stdout, "%d services of each suite, side by side; load of the machine before: %s\n",
-		b.services, strings.Join(strings.Fields(string(load))[:3], " ")); err != nil {
+	where := machine()
+	if _, err := fmt.Fprintf(stdout, "%d services of each suite, side by side; %s\n", b.services, where); err != nil {
 		return err
 	}
 	rows, err := b.measure(ctx, suites, p)
-	return errors.Join(writeTable(stdout, b.other(), rows), err)
+	names := make([]string, len(suites))
+	for i, s := range suites {
+		names[i] = s.name
+	}
+	err = errors.Join(writeTable(stdout, names, rows), err)
+	if b.json != "" {
+		err = errors.Join(err, writeReport(b.json, where, b.services, suites, rows))
+	}
+	if b.check != "" {
+		err = errors.Join(err, check(b.check, rows))
+	}
+	return err
 }
+
+// asBoot is the goal of what may take as long as the start of all services of ours took.
+const asBoot = -2
 
 // A step measures one thing of all suites, and gives a row of the table.
 type step struct {
 	what string
 	unit unit
-	goal float64 // as row's
+	goal float64 // as row's, or asBoot
 	do   func(context.Context, []*suite) (map[string]sample, error)
 }
 
@@ -149,15 +163,21 @@ func (b *bench) steps() []step {
 	const memory, event, arrival = 800 * 1024, 5 * float64(time.Millisecond), 20 * float64(time.Millisecond)
 	const ready, chain = 5 * float64(time.Millisecond), 1.5 * float64(time.Second)
 	const adoption, all = 100 * float64(time.Millisecond), 2 * float64(time.Second)
+	const fast = float64(time.Second)
 	wakeups := float64(b.services) * b.watch.Minutes() // Go's runtime wakes each process up once a minute
 	return []step{
 		{"SIGKILL of a service -> its next start", milliseconds, 0, b.deaths},
+		{"command that sends a HUP -> the handler of the service", milliseconds, 0, b.hangups},
 		{fmt.Sprintf("status of %d services", b.services), milliseconds, 0, b.statuses},
+		{"private memory of all own processes, by service", kilobytes, -1, b.memory},
 		{"private memory of an idle supervise", kilobytes, memory, memoryOf((*suite).supervises)},
 		{"private memory of the scanner", kilobytes, -1, memoryOf((*suite).scanners)},
 		{"private memory of the hub", kilobytes, -1, memoryOf((*suite).hubs)},
 		{"context switches of an idle tree in " + b.watch.String(), number, wakeups, b.idle},
 		{"SIGKILL of a service -> a subscriber has the event", milliseconds, event, b.told},
+		{"SIGKILL of a service -> a FIFO of its fifodir has it", milliseconds, 0, b.notified},
+		{"100 000 events at once -> 1 subscriber has all", milliseconds, fast, ofOurs(fan(1))},
+		{"100 000 events at once -> 100 subscribers have all", milliseconds, fast, ofOurs(fan(100))},
 		{"new directory renamed in -> its run has started", milliseconds, arrival, b.arrivals},
 		{"SIGKILL of a supervise -> its service is supervised again", milliseconds, adoption, ofOurs(b.adoptions)},
 		{"upgrade in place -> all supervises have followed", milliseconds, all, ofOurs(b.upgrade)},
@@ -165,7 +185,7 @@ func (b *bench) steps() []step {
 		{"start after SIGKILL of all but the services -> all are supervised", milliseconds, all, ofOurs(b.recovery)},
 		{"ready by notification-fd -> who needs it has started", milliseconds, ready, ofOurs(b.needs)},
 		{fmt.Sprintf("chain of %d oneshots with needs -> the last has started", chained), milliseconds, chain, ofOurs(b.chain)},
-		{fmt.Sprintf("scale 1 -> %d instances; before it, the start of %d of ours", b.services, b.services), milliseconds, 0, b.scale},
+		{fmt.Sprintf("scale 1 -> %d instances; at most the start of all of ours", b.services), milliseconds, asBoot, ofOurs(b.scale)},
 	}
 }
 
@@ -173,9 +193,10 @@ func (b *bench) steps() []step {
 // hide the rest.
 func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (rows []row, err error) {
 	all := step{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll}
-	steps := append([]step{all}, b.steps()...)
+	end := step{fmt.Sprintf("%d services and the scanner -> all are gone", b.services), milliseconds, 0, b.stops}
+	steps := append([]step{all, end}, b.steps()...)
 	for i, st := range steps {
-		if i == 1 {
+		if i == 2 {
 			defer func() {
 				for _, s := range suites {
 					err = errors.Join(err, s.stop())
@@ -185,7 +206,7 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 				return rows, err
 			}
 		}
-		if !strings.Contains(st.what, b.chosen) {
+		if !b.wants(st) {
 			continue
 		}
 		p.Print(fmt.Sprintf("%d of %d: %s", i+1, len(steps), st.what))
@@ -196,7 +217,15 @@ func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (r
 		if ctx.Err() != nil {
 			return rows, err
 		}
-		rows = append(rows, row{st.what, st.unit, measured[b.other()], measured["vigil"], st.goal})
+		if st.goal == asBoot && len(b.boot) > 0 {
+			st.goal = b.boot.median()
+		}
+		rows = append(rows, row{st.what, st.unit, measured, st.goal})
 	}
 	return rows, err
+}
+
+// wants reports that a step is to be done.
+func (b *bench) wants(st step) bool {
+	return len(b.works) == 0 || slices.ContainsFunc(b.works, func(part string) bool { return strings.Contains(st.what, part) })
 }

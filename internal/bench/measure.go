@@ -37,7 +37,7 @@ func (b *bench) startAll(ctx context.Context, suites []*suite) (map[string]sampl
 			took[s.name] = append(took[s.name], float64(d))
 		}
 	}
-	b.boot = took["vigil"]
+	b.boot = took[ours]
 	return took, nil
 }
 
@@ -107,7 +107,11 @@ func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sampl
 			path := made[s.name][i]
 			name := filepath.Base(path)
 			renamed := rig.Now()
-			if err := os.Rename(path, filepath.Join(s.scan, name)); err != nil {
+			err := os.Rename(path, filepath.Join(s.scan, name))
+			if err == nil && s.found != nil {
+				err = s.found(ctx, s, name)
+			}
+			if err != nil {
 				return nil, err
 			}
 			st, err := s.stamps.of(ctx, name)
@@ -125,12 +129,44 @@ func (b *bench) statuses(ctx context.Context, suites []*suite) (map[string]sampl
 	took := map[string]sample{}
 	for range b.tries {
 		for _, s := range suites {
+			if s.status == nil {
+				continue
+			}
 			names := s.names()
 			d, err := s.show(ctx, names[:min(b.services, len(names))])
 			if err != nil {
 				return nil, err
 			}
 			took[s.name] = append(took[s.name], float64(d))
+		}
+	}
+	return took, nil
+}
+
+// stops are how long it took, each time, to bring everything down.
+func (b *bench) stops(_ context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for _, s := range suites {
+		took[s.name] = s.stopped
+	}
+	return took, nil
+}
+
+// hangups measures the command that sends a HUP until the service's handler has run.
+func (b *bench) hangups(ctx context.Context, suites []*suite) (map[string]sample, error) {
+	took := map[string]sample{}
+	for i := range b.tries {
+		for _, s := range suites {
+			name := s.victim(i).name
+			began := rig.Now()
+			if err := s.call(ctx, s.hangup[0], s.arguments(s.hangup, []string{name})...); err != nil {
+				return nil, err
+			}
+			st, err := s.stamps.of(ctx, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w%s", s.name, err, s.said())
+			}
+			took[s.name] = append(took[s.name], float64(st.at-began))
 		}
 	}
 	return took, nil
@@ -186,7 +222,10 @@ func (s *suite) deathTold(ctx context.Context, st stamp, arrivals <-chan arrival
 
 // subscribe connects to the suite's events, and returns when it has the picture.
 func (s *suite) subscribe(ctx context.Context) (<-chan arrival, net.Conn, error) {
-	conn, err := net.Dial("unix", filepath.Join(s.scan, svdir.ScanOwn, svdir.EventsSocket))
+	if err := s.untilHub(ctx); err != nil {
+		return nil, nil, err
+	}
+	conn, err := net.Dial("unix", s.events())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -264,6 +303,38 @@ func memoryOf(kind func(*suite) []string) func(context.Context, []*suite) (map[s
 	}
 }
 
+// memory is what all own processes of a suite have for themselves, divided by its services.
+func (b *bench) memory(_ context.Context, suites []*suite) (map[string]sample, error) {
+	found := map[string]sample{}
+	for _, s := range suites {
+		own, err := s.own()
+		if err != nil {
+			return nil, err
+		}
+		sum := uint64(0)
+		for _, p := range own {
+			bytes, err := rig.Private(p.PID)
+			if err != nil {
+				return nil, err
+			}
+			sum += bytes
+		}
+		found[s.name] = sample{float64(sum) / float64(len(s.stamps.last))}
+	}
+	return found, nil
+}
+
+// own are the suite's own processes: all that are no services.
+func (s *suite) own() (own []rig.Process, err error) {
+	all, err := rig.Tree(s.root.Pid)
+	for _, p := range all {
+		if p.Name != svdir.Run {
+			own = append(own, p)
+		}
+	}
+	return own, err
+}
+
 func (s *suite) supervises() []string { return []string{s.supervise} }
 func (s *suite) scanners() []string   { return []string{filepath.Base(s.scanner[0])} }
 func (s *suite) hubs() []string       { return []string{svdir.Hub} }
@@ -294,11 +365,11 @@ func (b *bench) idle(ctx context.Context, suites []*suite) (map[string]sample, e
 
 // ran is how often the suite's own processes have run so far.
 func (s *suite) ran() (sum uint64, err error) {
-	all, err := rig.Tree(s.root.Pid)
+	own, err := s.own()
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range rig.Named(all, slices.Concat(s.supervises(), s.scanners(), s.hubs())...) {
+	for _, p := range own {
 		n, err := rig.Switches(p.PID)
 		if err != nil {
 			return 0, err

@@ -102,18 +102,10 @@ func (b *bench) chain(ctx context.Context, s *suite) (sample, error) {
 	return sample{float64(st.at - began)}, err
 }
 
-// scale measures a template that has one instance, and is to have as many as there are services. What stands in the
-// other suite's place, which has no templates, is the start of all of ours.
-func (b *bench) scale(ctx context.Context, suites []*suite) (map[string]sample, error) {
-	scale := func(ctx context.Context, s *suite) (sample, error) {
-		d, err := s.scale(ctx, b.services)
-		return sample{d}, err
-	}
-	took, err := ofOurs(scale)(ctx, suites)
-	if _, measured := took[b.other()]; err == nil && !measured {
-		took[b.other()] = b.boot
-	}
-	return took, err
+// scale measures a template that has one instance, and is to have as many as there are services.
+func (b *bench) scale(ctx context.Context, s *suite) (sample, error) {
+	d, err := s.scale(ctx, b.services)
+	return sample{d}, err
 }
 
 func (s *suite) scale(ctx context.Context, n int) (float64, error) {

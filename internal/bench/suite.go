@@ -21,48 +21,42 @@ import (
 type suite struct {
 	name      string
 	scanner   []string    // the command of its scanner, without the directory
-	status    []string    // the command that shows services, without the directories
-	supervise string      // the process's name of what owns one service
+	status    []string    // the command that shows services, without them; nil: it shows one at a time
+	hangup    []string    // the command that sends services a HUP, without them
+	byName    bool        // these take names, not directories
+	supervise string      // the process's name of what owns services
 	bring     unix.Signal // what makes the scanner bring everything down
+	down      []string    // the command that does, for a scanner that only ends
 	tells     bool        // it has a socket with events
+	notifies  bool        // it has fifodirs
+
+	settings func(s *suite) error                                   // writes what the scanner reads in the place of a directory; nil: nothing
+	program  func(s *suite, name, path string) error                // writes what it reads of a service
+	found    func(ctx context.Context, s *suite, name string) error // tells it of a new one; nil: it finds it
 
 	dir     string // holds everything of it
 	scan    string
-	program string // every service's run
+	binary  string // every service's run
 	stamps  *stamps
-	made    int // services, so that no name comes twice
+	made    int    // services, so that no name comes twice
+	stopped sample // how long it took to bring everything down
 
 	root *os.Process // the running scanner
 	log  *os.File
 }
 
-func runit() *suite {
-	return &suite{
-		name: "runit", scanner: []string{"runsvdir", "-P"}, status: []string{"sv", "status"},
-		supervise: "runsv", bring: unix.SIGHUP,
-	}
-}
-
-func vigil(bin string) *suite {
-	return &suite{
-		name: "vigil", scanner: []string{filepath.Join(bin, "svscan")},
-		status:    []string{filepath.Join(bin, "svstat")},
-		supervise: "supervise", bring: unix.SIGTERM, tells: true,
-	}
-}
-
 // prepare makes what the suite needs for all its runs.
 func (s *suite) prepare(ctx context.Context, top string) (err error) {
-	for _, command := range []string{s.scanner[0], s.status[0]} {
+	for _, command := range []string{s.scanner[0], s.hangup[0]} {
 		if _, err := exec.LookPath(command); err != nil {
-			return fmt.Errorf("%w (apt-get install runit; make)", err)
+			return fmt.Errorf("%w (apt-get install runit daemontools s6 supervisor; make)", err)
 		}
 	}
 	s.dir = filepath.Join(top, s.name)
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return err
 	}
-	s.stamps, s.program, err = openStamps(ctx, s.dir)
+	s.stamps, s.binary, err = openStamps(ctx, s.dir)
 	return err
 }
 
@@ -71,6 +65,11 @@ func (s *suite) fresh(n int) error {
 	var err error
 	if s.scan, err = os.MkdirTemp(s.dir, "scan"); err != nil {
 		return err
+	}
+	if s.settings != nil {
+		if err := s.settings(s); err != nil {
+			return err
+		}
 	}
 	for range n {
 		name, path, err := s.service()
@@ -92,7 +91,10 @@ func (s *suite) service() (name, path string, err error) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return "", "", err
 	}
-	return name, path, os.Link(s.program, filepath.Join(path, "run"))
+	if s.program != nil {
+		err = s.program(s, name, path)
+	}
+	return name, path, errors.Join(err, os.Link(s.binary, filepath.Join(path, "run")))
 }
 
 // start starts the scanner and waits until n services have started. It returns how long the last
@@ -124,7 +126,11 @@ func (s *suite) launch() error {
 	if err != nil {
 		return err
 	}
-	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), s.scan), &os.ProcAttr{
+	what := s.scan
+	if s.settings != nil {
+		what = filepath.Join(s.scan, settings)
+	}
+	s.root, err = os.StartProcess(command, append(slices.Clip(s.scanner), what), &os.ProcAttr{
 		Files: []*os.File{nil, s.log, s.log},
 		Env:   []string{"PATH=" + os.Getenv("PATH")},
 	})
@@ -146,7 +152,11 @@ func (s *suite) stop() error {
 	if s.root == nil {
 		return nil
 	}
+	began := rig.Now()
 	errs := []error{s.root.Signal(s.bring)}
+	if s.down != nil {
+		errs = append(errs, s.call(context.Background(), s.down[0], s.arguments(s.down, s.present())...))
+	}
 	for end := rig.Now() + patience; ; {
 		left, err := rig.Tree(s.root.Pid)
 		if err != nil {
@@ -165,7 +175,23 @@ func (s *suite) stop() error {
 		time.Sleep(pause)
 	}
 	s.root = nil
-	return errors.Join(append(errs, s.orphans(), s.log.Close(), os.RemoveAll(s.scan))...)
+	errs = append(errs, s.orphans())
+	s.stopped = append(s.stopped, float64(rig.Now()-began))
+	return errors.Join(append(errs, s.log.Close(), os.RemoveAll(s.scan))...)
+}
+
+// present are the services that there are now.
+func (s *suite) present() (names []string) {
+	entries, err := os.ReadDir(s.scan)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // pause is between two looks at processes that are going.
@@ -212,11 +238,7 @@ func within(dir, top string) bool {
 // show runs the suite's status command on the directories of all services, and returns how long
 // that took.
 func (s *suite) show(ctx context.Context, names []string) (time.Duration, error) {
-	args := slices.Clip(s.status[1:])
-	for _, name := range names {
-		args = append(args, filepath.Join(s.scan, name))
-	}
-	command := exec.CommandContext(ctx, s.status[0], args...)
+	command := exec.CommandContext(ctx, s.status[0], s.arguments(s.status, names)...)
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "SVDIR=" + s.scan}
 	began := rig.Now()
 	err := command.Run()

@@ -41,44 +41,65 @@ func kilobytes(bytes float64) string { return fmt.Sprintf("%.0f kB", bytes/1024)
 
 func number(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// A row is one line of the table: the same thing of both suites.
+// A row is one line of the table: the same thing of all suites.
 type row struct {
-	what   string
-	unit   unit
-	theirs sample // empty where the other suite has nothing like it
-	ours   sample
-	goal   float64 // at most so much; 0: no more than theirs; negative: there is none
+	what string
+	unit unit
+	of   map[string]sample // by suite; empty of one that has nothing like it
+	goal float64           // at most so much; 0: no more than the best of the others; negative: there is none
 }
 
-// met reports that ours is within the goal, where there is one.
-func (r row) met() bool {
-	goal := r.goal
-	if goal == 0 {
-		goal = r.theirs.median()
-	}
-	return r.ours.median() <= goal
-}
-
-func (r row) write(w io.Writer, other string) error {
-	theirs, ratio, goal, verdict := "-", "-", other+"'s", "met"
-	if len(r.theirs) > 0 {
-		theirs = describe(r.theirs, r.unit)
-		if m := r.theirs.median(); m > 0 && len(r.ours) > 0 {
-			ratio = fmt.Sprintf("%.2f", r.ours.median()/m)
+// best is the lowest median of the others, 0 if there is none.
+func (r row) best() (best float64) {
+	for name, s := range r.of {
+		if m := s.median(); name != ours && len(s) > 0 && (best == 0 || m < best) {
+			best = m
 		}
 	}
-	if r.goal > 0 {
-		goal = r.unit(r.goal)
+	return best
+}
+
+// ratio is ours to the best of the others; nil if there are none.
+func (r row) ratio() *float64 {
+	best := r.best()
+	if best == 0 || len(r.of[ours]) == 0 {
+		return nil
+	}
+	ratio := r.of[ours].median() / best
+	return &ratio
+}
+
+// verdict says whether ours is within the goal, where there is one.
+func (r row) verdict() string {
+	goal := r.goal
+	if goal == 0 {
+		goal = r.best()
 	}
 	switch {
-	case r.goal < 0:
-		goal, verdict = "-", ""
-	case len(r.ours) == 0 || r.goal == 0 && len(r.theirs) == 0:
-		verdict = ""
-	case !r.met():
-		verdict = "MISSED"
+	case goal <= 0 || len(r.of[ours]) == 0:
+		return ""
+	case r.of[ours].median() > goal:
+		return "MISSED"
 	}
-	_, err := fmt.Fprintln(w, strings.Join([]string{r.what, theirs, describe(r.ours, r.unit), ratio, goal, verdict}, "\t"))
+	return "met"
+}
+
+func (r row) write(w io.Writer, suites []string) error {
+	cells := []string{r.what}
+	for _, name := range suites {
+		cells = append(cells, describe(r.of[name], r.unit))
+	}
+	ratio, goal := "-", "the best"
+	if r := r.ratio(); r != nil {
+		ratio = fmt.Sprintf("%.2f", *r)
+	}
+	switch {
+	case r.goal > 0:
+		goal = r.unit(r.goal)
+	case r.goal < 0:
+		goal = "-"
+	}
+	_, err := fmt.Fprintln(w, strings.Join(append(cells, ratio, goal, r.verdict()), "\t"))
 	return err
 }
 
@@ -95,13 +116,13 @@ func describe(s sample, u unit) string {
 }
 
 // writeTable prints the rows. It is plain text, to be pasted anywhere.
-func writeTable(w io.Writer, other string, rows []row) error {
+func writeTable(w io.Writer, suites []string, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	if _, err := fmt.Fprintln(t, "median (best..worst)\t"+other+"\tvigil\tratio\tat most\t"); err != nil {
+	if _, err := fmt.Fprintln(t, "median (best..worst)\t"+strings.Join(suites, "\t")+"\tratio\tat most\t"); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if err := r.write(t, other); err != nil {
+		if err := r.write(t, suites); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,9 @@ import (
 	"vigil/internal/svdir"
 )
 
+// itemsHeld is how many events of a burst are heard before the work that they make is done.
+const itemsHeld = 256
+
 // usualTick is the time between two samples where nobody asks for more.
 const usualTick = 5 * time.Second
 
@@ -66,7 +69,7 @@ func Run(ctx context.Context, c Config) error {
 	defer m.watch.close()
 	m.forgetSamples()
 	m.addHost()
-	items := make(chan subscribe.Item)
+	items := make(chan subscribe.Item, itemsHeld)
 	ended := make(chan error, 1)
 	go func() { ended <- m.follow(ctx, items) }()
 	err := m.loop(ctx, items, ended, c.Rescan)
@@ -114,6 +117,10 @@ func (m *monitor) loop(ctx context.Context, items <-chan subscribe.Item, ended <
 			return err
 		case item := <-items:
 			m.hear(&item.Record, time.Now())
+			for range len(items) { // of a burst, all before the work that they make
+				item = <-items
+				m.hear(&item.Record, time.Now())
+			}
 		case r := <-m.results:
 			m.take(r, time.Now())
 		case hint := <-m.watch.hints:
@@ -179,7 +186,9 @@ func (m *monitor) setTick(now time.Time) {
 	switch {
 	case every == 0:
 		m.tickAt = time.Time{}
-		m.forgetSamples()
+		if m.told {
+			m.forgetSamples()
+		}
 	case m.tickAt.IsZero():
 		m.tickAt = now
 	case m.tickAt.Sub(now) > every:

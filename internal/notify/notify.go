@@ -48,6 +48,7 @@ type Notifier struct {
 	shelf   *shelf
 	queues  *os.File
 	outlets map[key]*outlet
+	none    map[string]bool // services that have no sink, found out since the last pause between events
 	cursor  mark
 	saved   mark
 
@@ -91,7 +92,7 @@ func prepare(c Config) (*Notifier, error) {
 		return nil, errors.Join(&cli.Failure{Doing: "lock " + dir, Err: err}, queues.Close())
 	}
 	n := &Notifier{
-		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, said: map[key]string{},
+		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, said: map[key]string{}, none: map[string]bool{},
 		stopped: make(chan struct{}),
 		timeout: sendTimeout, retry: firstRetry, logs: localLogs,
 	}
@@ -215,8 +216,15 @@ func (n *Notifier) Event(line []byte, r *event.Record, epoch string) {
 		at.seq = 0
 	}
 	for _, service := range n.concerned(r) {
-		for _, e := range n.shelf.sinks(service, now) {
+		if n.none[service] {
+			continue
+		}
+		sinks := n.shelf.sinks(service, now)
+		for _, e := range sinks {
 			n.tellSink(&e, now, line, r, at)
+		}
+		if len(sinks) == 0 {
+			n.none[service] = true
 		}
 	}
 	if r.Seq != 0 && r.Event != event.State {
@@ -318,14 +326,20 @@ func (n *Notifier) Tick() {
 	}
 }
 
-// Save notes how far the sinks have got. What comes after it comes again after a restart, and is known
-// by its seq.
-func (n *Notifier) Save() {
+// Pause is called when no more events are here already: sinks that are new are found, and how far all have got is
+// noted. What comes after it comes again after a restart, and is known by its seq.
+func (n *Notifier) Pause() {
+	clear(n.none)
 	if n.cursor == n.saved {
 		return
 	}
-	content := n.cursor.epoch + " " + strconv.FormatUint(n.cursor.seq, 10) + "\n"
-	if status.WriteFile(int(n.queues.Fd()), cursorFile, []byte(content), 0o600) == nil {
+	content := []byte(n.cursor.epoch + " " + strconv.FormatUint(n.cursor.seq, 10) + "\n")
+	dir := int(n.queues.Fd())
+	err := status.OverwriteFile(dir, cursorFile, content)
+	if err != nil {
+		err = status.WriteFile(dir, cursorFile, content, 0o600)
+	}
+	if err == nil {
 		n.saved = n.cursor // else the old one is good too, and more comes again
 	}
 }
@@ -360,7 +374,7 @@ func (n *Notifier) Begin() subscribe.Begin {
 
 // Close ends the deliveries: those on their way have a moment. What was not delivered stays queued.
 func (n *Notifier) Close() error {
-	n.Save()
+	n.Pause()
 	n.ending = true
 	close(n.stopped)
 	cancel := time.AfterFunc(grace, n.cancel)
@@ -374,5 +388,5 @@ func (n *Notifier) Close() error {
 	return errors.Join(errs...)
 }
 
-// saveEvery is after how many events the cursor is saved while there are always more.
-const saveEvery = 256
+// pauseEvery is after how many events there is a pause while there are always more.
+const pauseEvery = 256

@@ -55,8 +55,8 @@ func (n *Notifier) follow(ctx context.Context, stream *subscribe.Stream) error {
 				return a.err
 			}
 			n.Event([]byte(a.item.Line), &a.item.Record, a.epoch)
-			if !a.pending || count%saveEvery == 0 {
-				n.Save()
+			if !a.pending || count%pauseEvery == 0 {
+				n.Pause()
 			}
 		case <-timer.C:
 			n.Tick()
