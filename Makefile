@@ -48,7 +48,7 @@ bin: FORCE
 demo: bin
 	examples/demo/story bin
 
-check: deps lint vet vuln test
+check: deps lint vet vuln test torture-minute
 
 deps:
 	.ci/deps $(TOOLS)
@@ -102,9 +102,10 @@ bench-check: bin
 torture: bin
 	$(GO) run ./internal/torture $(TORTURE)
 
-# The steps are the same each time; what they meet is not.
+# The last part of `make check`: the steps are the same each time; what they meet is not. Others are chosen by
+# make torture-minute TORTURE='--seed 2'.
 torture-minute: bin
-	$(GO) run ./internal/torture --time 60s --seed 1 --rate 100
+	$(GO) run ./internal/torture --time 60s --seed 1 --rate 100 $(TORTURE)
 
 cover:
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // tree makes files and, where the content is "-> TARGET", links in the working directory.
@@ -62,7 +64,7 @@ func bring(t *testing.T, template string, want, killedAfter int) (steps int) {
 			t.Fatal(err)
 		}
 	}
-	there, err := lookAtInstances(&seen, names, true)
+	there, err := (&scanner{}).lookAtInstances(&seen, names, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,5 +192,26 @@ func TestReadCopy(t *testing.T) {
 	m, err := readModel(".", ownEntries)
 	if err != nil || len(m.Names) != 3 {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestInstanceWithASuperviseThatBegins has one scaled away whose supervise does not have its lock yet.
+func TestInstanceWithASuperviseThatBegins(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tree(t, map[string]string{"web@/run": "run", "web@1/run": "-> ../web@/run", "web@1/supervise/state": "{}"})
+	var st unix.Stat_t
+	if err := unix.Stat("web@1", &st); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*scanner{{}, {services: map[ID]*service{idOf(&st): {name: "web@1"}}}} {
+		seen := Template{Name: "web@"}
+		there, err := s.lookAtInstances(&seen, []string{"web@", "web@1"}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		works, _ := PlanInstances(seen, there)
+		if busy := len(s.services) > 0; busy != (len(works) == 0) {
+			t.Errorf("with the service %t, the plan is %+v", busy, works)
+		}
 	}
 }

@@ -164,7 +164,7 @@ func isBusy(dir string) bool {
 
 // lookAtInstances looks at the instances of a template that are among the names of the scan directory's
 // entries. Those that are in use, and should be, are looked at only if all is said.
-func lookAtInstances(t *Template, names []string, all bool) (there []Instance, err error) {
+func (s *scanner) lookAtInstances(t *Template, names []string, all bool) (there []Instance, err error) {
 	for _, name := range names {
 		visible, isHidden := strings.CutPrefix(name, ".")
 		template, n, ok := svdir.Instance(visible)
@@ -181,7 +181,7 @@ func lookAtInstances(t *Template, names []string, all bool) (there []Instance, e
 			if err != nil {
 				return nil, &cli.Failure{Doing: "read " + name, Err: err}
 			}
-			in.Busy = !wanted && isBusy(name)
+			in.Busy = !wanted && (s.hasService(name) || isBusy(name))
 		}
 		there = append(there, in)
 	}

@@ -226,7 +226,7 @@ func (s *scanner) planTemplate(t *template) {
 			wrong = unfit
 		}
 	}
-	there, err := lookAtInstances(&seen, names, all && t.there)
+	there, err := s.lookAtInstances(&seen, names, all && t.there)
 	if err != nil {
 		s.retry(t, Complain{Name: t.name, Reason: err.Error()})
 		return

@@ -52,11 +52,13 @@ func (t *torture) judge() (wrong []string) {
 		if old == nil {
 			old = newSection(0)
 		}
+		complain := func(format string, args ...any) { bad(list[0], format, args...) }
+		judgeRules(list[0], t.ears.by[id][old.from:], complain)
 		missed := 0
 		if t.ears.isOpen(list) {
 			missed = anyNumber
 		}
-		next[id] = judgeTold(list, t.ears.by[id], old, missed, func(format string, args ...any) { bad(list[0], format, args...) })
+		next[id] = judgeTold(list, t.ears.by[id], old, missed, complain)
 	}
 	if len(wrong) == 0 {
 		t.settle(next)
@@ -101,7 +103,10 @@ func (l *listener) isOpen(list []*service) bool {
 // judgeStrays looks for supervises of directories that are not there any more.
 func (t *torture) judgeStrays() error {
 	known := map[int]bool{}
-	paths := []string{filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub)}
+	var paths []string
+	for _, name := range aides {
+		paths = append(paths, t.aide(name))
+	}
 	for _, s := range t.slots {
 		paths = append(paths, s.path)
 	}
@@ -198,6 +203,8 @@ func (t *torture) judgeState(s *service, bad complaint) {
 		bad("has failed for good")
 	case alive != 0 && t.ended(s, alive):
 		bad("%d was to be ended, and lives", alive)
+	case outlives(s, &r):
+		bad("should have been ended by its rule, and %d lives", alive)
 	case alive != 0 && s.kind != "stopper" && isStopped(alive) != r.Paused:
 		bad("paused is %t, and the kernel does not say so", r.Paused)
 	}

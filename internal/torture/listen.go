@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vigil/internal/event"
-	"vigil/internal/rig"
 	"vigil/internal/subscribe"
 	"vigil/internal/svdir"
 )
@@ -31,15 +30,15 @@ type told struct {
 
 // A counter is what is known of one source, the count of which is the n of records.
 type counter struct {
-	n       uint64        // the last
-	at      time.Time     // when that was
-	first   time.Time     // when the count began
-	open    bool          // the end of the journal was lost, and with it nobody knows how many of its events
-	gone    bool          // svscan called it removed
-	maybe   bool          // it may have, in events that are missing
-	reused  int           // others that have got the name, and of which nothing was heard yet
-	changed time.Duration // when its directory was renamed or removed last, 0 for never
-	before  string        // the name that the service had before
+	n       uint64    // the last
+	at      time.Time // when that was
+	first   time.Time // when the count began
+	open    bool      // the end of the journal was lost, and with it nobody knows how many of its events
+	gone    bool      // svscan called it removed
+	maybe   bool      // it may have, in events that are missing
+	reused  int       // others that have got the name, and of which nothing was heard yet
+	changed time.Time // when its directory was renamed or removed last, zero for never
+	before  string    // the name that the service had before
 }
 
 // A span is a time in which the disk was full; its end is zero as long as that is so.
@@ -55,8 +54,8 @@ type listener struct {
 	sources map[string]*counter
 	acked   map[string]bool // commands of ours, by the reason that goes with each
 	fills   []span
-	ended   time.Duration // when svscan was told to bring everything down last, 0 for never
-	lossy   bool          // ends of the journal were lost
+	ended   time.Time // when svscan was told to bring everything down last, zero for never
+	lossy   bool      // ends of the journal were lost
 	seq     uint64
 	events  int
 	bytes   uint64 // of all lines
@@ -118,7 +117,7 @@ func (l *listener) removed(name string) {
 	defer l.mu.Unlock()
 	for _, log := range []string{"", "/" + svdir.Log} {
 		c := l.from(name + log)
-		c.changed, c.reused = rig.Now(), c.reused+1
+		c.changed, c.reused = time.Now(), c.reused+1
 	}
 }
 
@@ -127,9 +126,9 @@ func (l *listener) renamed(from, to string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, log := range []string{"", "/" + svdir.Log} {
-		l.from(from + log).changed = rig.Now()
+		l.from(from + log).changed = time.Now()
 		c := l.from(to + log)
-		c.changed, c.before = rig.Now(), from+log
+		c.changed, c.before = time.Now(), from+log
 	}
 }
 
@@ -221,10 +220,11 @@ func isOurs(why string) bool {
 
 // mayDie reports that a supervise was killed, or could not begin because the disk was full or its
 // directory had just been taken away. Where it was, svscan cannot see whether the supervise hears
-// already, and the signal to go may end it: what becomes of its service is judged by itself.
+// already, and the signal to go may end it: what becomes of its service is judged by itself. It is the time
+// of the event that counts, for a hub that was dead may tell of it much later.
 func (l *listener) mayDie(r *event.Record) bool {
 	c := l.from(r.Service)
-	lately := func(at time.Duration) bool { return at != 0 && rig.Now() < at+changedExcuse }
+	lately := func(at time.Time) bool { return !at.IsZero() && r.Time.Before(at.Add(changedExcuse)) }
 	wasChanged := lately(c.changed)
 	switch e := r.Exit; {
 	case e.Unknown, e.Signal == "KILL":
@@ -237,8 +237,8 @@ func (l *listener) mayDie(r *event.Record) bool {
 }
 
 const (
-	// changedExcuse is longer than it takes until svscan and the hub, which may be stopped or dead, have
-	// followed a change of a directory, and told of it.
+	// changedExcuse is longer than it takes until svscan, which may be stopped or dead, has followed a change
+	// of a directory.
 	changedExcuse = 30 * time.Second
 	// fullExcuse is how long after the disk was full something may not be on it: supervise tries
 	// every 5 s.
@@ -249,7 +249,7 @@ const (
 func (l *listener) mayEnd() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = rig.Now()
+	l.ended = time.Now()
 }
 
 // diskFull notes that the disk is full from now on, or is so no more.

@@ -191,8 +191,8 @@ func (t *torture) summary() string {
 	c, l := t.count, t.ears
 	return fmt.Sprintf("%d steps: %d kills, %d stops, %d times all brought down, %d commands (%d without a supervise, %d acknowledged),\n"+
 		"%d waits and %d requests (%d done), %d upgrades, %d moves, %d times scaled, disk full %d times;\n"+
-		"%d starts of services, %d events, %d gaps with %d events missed, %d ends and %d whole journals lost,\n"+
+		"%d starts of services, %d ended by rules, %d events, %d gaps with %d events missed, %d ends and %d whole journals lost,\n"+
 		"%d left running by removals, %d lines lost with a pipe",
 		c.steps, c.kills, c.stops, c.ends, c.commands, c.refused, len(l.acked), c.waits, c.requests, c.done, c.upgrades, c.moves, c.scales, c.fills,
-		runs, l.events, l.gaps, l.missed, l.leaps, l.epochs, c.orphans, c.lines)
+		runs, l.byRule(), l.events, l.gaps, l.missed, l.leaps, l.epochs, c.orphans, c.lines)
 }

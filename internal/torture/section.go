@@ -12,23 +12,31 @@ import (
 	"vigil/internal/rig"
 )
 
-// hasLeft reports that the supervise of a removed service has told of its own end after the start of
-// the run pid. One that died after the removal had no successor, and the next that has the name is
-// another's.
-func hasLeft(s *service, pid int, events []told) bool {
+// lifeEnd is how the life of a service ended that had the run pid: by Unsupervised if its supervise has
+// told so, by Supervised if the next that has the name began its count anew. It is "" if it goes on, or if
+// its supervise was killed after the removal: then it had no successor.
+func lifeEnd(s *service, pid int, events []told) event.Kind {
 	started := false
 	for _, e := range events {
 		switch {
 		case e.event == event.Starting && e.pid == pid:
 			started = true
 		case !started || !slices.Contains(s.names, e.name):
-		case e.event == event.Unsupervised:
-			return true
-		case e.event == event.Supervised && e.n == 1:
-			return false
+		case e.event == event.Unsupervised, e.event == event.Supervised && e.n == 1:
+			return e.event
 		}
 	}
-	return false
+	return ""
+}
+
+// hasNobody reports that nobody was there to tell of the death of a run: the supervise of the service was
+// killed after the removal. Of an instance that has come again this may be any run.
+func hasNobody(s *service, i int, events []told) bool {
+	end := lifeEnd(s, s.runs[i].pid, events)
+	if i == len(s.runs)-1 {
+		return s.removed && end != event.Unsupervised
+	}
+	return s.model != nil && end == event.Supervised
 }
 
 // A section is what was told since the last calm of the runs of one id, and what the one before it
@@ -94,8 +102,7 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 			if isFresh {
 				break
 			}
-			last := i == len(s.runs)-1
-			if last && (r.pid == s.last || s.removed && !hasLeft(s, r.pid, events)) {
+			if i == len(s.runs)-1 && r.pid == s.last || hasNobody(s, i, events) {
 				continue
 			}
 			if !take(r.pid, deaths, next.deaths) {

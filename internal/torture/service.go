@@ -50,6 +50,7 @@ var characters = []character{
 	{kind: "bound", restful: true, bound: true},
 	{kind: "oneshot", files: map[string]string{settings.RestartFile: "never"}},
 	{kind: "steady", restful: true, hooks: true},
+	{kind: "ruled", files: rules},
 }
 
 // reader is the character of loggers.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -45,9 +46,11 @@ var program = []step{
 	{"kill-service", 15, (*torture).killService},
 	{"kill-svscan", 1, (*torture).killScan},
 	{"kill-hub", 1, (*torture).killHub},
+	{"kill-svmon", 1, (*torture).killMonitor},
 	{"stop-supervise", 6, (*torture).stopSupervise},
 	{"stop-svscan", 1, (*torture).stopScan},
 	{"stop-hub", 1, (*torture).stopHub},
+	{"stop-svmon", 1, (*torture).stopMonitor},
 	{"upgrade-supervise", 4, (*torture).upgradeSupervise},
 	{"upgrade-svscan", 1, (*torture).upgradeScan},
 	{"rescan", 2, (*torture).rescan},
@@ -215,9 +218,15 @@ func (t *torture) endScan() string {
 	return said("TERM to svscan", unix.Kill(t.svscan, unix.SIGTERM))
 }
 
-// hub returns the hub.
-func (t *torture) hub() *process.Handle {
-	r, err := state(filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub))
+// aide is the directory of a service of svscan's own.
+func (t *torture) aide(name string) string { return filepath.Join(t.scan, svdir.ScanOwn, name) }
+
+// aides are all of them.
+var aides = []string{svdir.Hub, svdir.Monitor}
+
+// runOf returns the run of a service of svscan's own, by what its supervise has recorded.
+func (t *torture) runOf(name string) *process.Handle {
+	r, err := state(t.aide(name))
 	if err != nil || r.Program != svdir.Run {
 		return nil
 	}
@@ -228,11 +237,26 @@ func (t *torture) hub() *process.Handle {
 	return p
 }
 
-func (t *torture) killHub(d draw) string {
+func (t *torture) killHub(d draw) string { return t.killAide(svdir.Hub, d) }
+
+func (t *torture) killAide(name string, d draw) string {
 	if d.what%2 == 0 {
-		return t.kill("supervise of the hub", holder(filepath.Join(t.scan, svdir.ScanOwn, svdir.Hub)))
+		return t.kill("supervise of "+name, holder(t.aide(name)))
 	}
-	return t.kill("the hub", t.hub())
+	return t.kill(name, t.runOf(name))
+}
+
+// killMonitor kills svmon or its supervise, or has this start another.
+func (t *torture) killMonitor(d draw) string {
+	if d.what%3 != 0 {
+		return t.killAide(svdir.Monitor, d)
+	}
+	t.count.commands++
+	err := command.Do(context.Background(), t.aide(svdir.Monitor), command.Request{Commands: []control.Command{control.Restart}, Timeout: time.Second})
+	if err != nil {
+		t.count.refused++
+	}
+	return said("restart of svmon", err)
 }
 
 // stop stops a part of the suite for some time.
@@ -256,7 +280,11 @@ func (t *torture) stopSupervise(d draw) string {
 
 func (t *torture) stopScan(d draw) string { return t.stop("svscan", t.scanner(), d) }
 
-func (t *torture) stopHub(d draw) string { return t.stop("the hub", t.hub(), d) }
+func (t *torture) stopHub(d draw) string { return t.stop(svdir.Hub, t.runOf(svdir.Hub), d) }
+
+func (t *torture) stopMonitor(d draw) string {
+	return t.stop(svdir.Monitor, t.runOf(svdir.Monitor), d)
+}
 
 func (t *torture) upgradeSupervise(d draw) string {
 	s := t.pick(d)
@@ -280,23 +308,26 @@ func (t *torture) rescan(draw) string {
 	return said("HUP to svscan", unix.Kill(t.svscan, unix.SIGHUP))
 }
 
-// steps are the last that were done.
+// steps are all that were done.
 type steps struct {
 	lines []string
 	began time.Duration
 }
 
-// stepsKept are how many steps a failure shows.
-const stepsKept = 200
+// stepsShown are how many steps a failure shows.
+const stepsShown = 200
 
 func (l *steps) add(line string) {
 	if l.began == 0 {
 		l.began = rig.Now()
 	}
 	l.lines = append(l.lines, fmt.Sprintf("%10.4f %s", (rig.Now()-l.began).Seconds(), line))
-	if len(l.lines) > stepsKept {
-		l.lines = l.lines[len(l.lines)-stepsKept:]
-	}
 }
 
-func (l *steps) last() string { return strings.Join(l.lines, "\n") }
+func (l *steps) last() string {
+	return strings.Join(l.lines[max(0, len(l.lines)-stepsShown):], "\n")
+}
+
+func (l *steps) save(path string) error {
+	return os.WriteFile(path, []byte(strings.Join(l.lines, "\n")+"\n"), 0o600)
+}

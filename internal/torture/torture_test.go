@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vigil/internal/event"
+	"vigil/internal/rig"
 	"vigil/internal/subscribe"
 )
 
@@ -66,6 +67,20 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 		got := hear(t, l, append([]string{first}, strings.Split(test.lines, "\n")...)...)
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%s\nis wrong by %q, not %q", test.lines, got, test.wrong)
+		}
+	}
+}
+
+// TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
+func TestHeardLate(t *testing.T) {
+	at := time.Now().Add(-time.Hour)
+	for after, wrong := range map[time.Duration]bool{time.Second: false, 2 * changedExcuse: true} {
+		l := newListener()
+		l.from("web").changed = at
+		line := fmt.Sprintf(`{"seq":1,"n":1,"time":%q,"by":"svscan","service":"web","event":"supervise-died","exit":{"signal":"TERM"}}`,
+			at.Add(after).Format(time.RFC3339Nano))
+		if got := hear(t, l, line); (got != "") != wrong {
+			t.Errorf("%v after it: %q", after, got)
 		}
 	}
 }
@@ -166,6 +181,72 @@ func TestJudgeLines(t *testing.T) {
 		lost := judgeLines(s, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
 		if (got == "") != (want.wrong == "") || !strings.Contains(got, want.wrong) || lost != want.lost {
 			t.Errorf("%q is wrong by %q and %d are lost, not %q and %d", content, got, lost, want.wrong, want.lost)
+		}
+	}
+}
+
+func TestJudgeRules(t *testing.T) {
+	ruled := &service{character: &character{kind: "ruled", files: rules}}
+	for _, test := range []struct {
+		service *service
+		why     string
+		wrong   string
+	}{
+		{ruled, "rule:old", ""},
+		{ruled, "crash", ""},
+		{ruled, "rule:other", "by rule:other"},
+		{&service{character: &characters[0]}, "rule:old", "by rule:old"},
+	} {
+		got := ""
+		judgeRules(test.service, []told{{event: event.Exited, why: test.why}}, func(format string, args ...any) { got += fmt.Sprintf(format, args...) })
+		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
+			t.Errorf("%s of a %s is wrong by %q, not %q", test.why, test.service.kind, got, test.wrong)
+		}
+	}
+}
+
+func TestOutlives(t *testing.T) {
+	const pid = 7
+	for _, test := range []struct {
+		kind  string
+		age   time.Duration
+		ready bool
+		want  bool
+	}{
+		{"ruled", ruledTime + time.Second, true, true},
+		{"ruled", ruledTime + time.Second, false, false},
+		{"ruled", ruledTime - time.Second, true, false},
+		{"steady", ruledTime + time.Second, true, false},
+	} {
+		s := &service{character: &character{kind: test.kind}, runs: []ownRun{{pid: pid, at: rig.Now() - test.age}}}
+		if got := outlives(s, &event.Record{PID: pid, Ready: test.ready}); got != test.want {
+			t.Errorf("%+v: %t", test, got)
+		}
+	}
+}
+
+func TestHasNobody(t *testing.T) {
+	start := told{name: "s", event: event.Starting, pid: 7}
+	left, fresh := told{name: "s", event: event.Unsupervised}, told{name: "s", event: event.Supervised, n: 1}
+	next := told{name: "s", event: event.Supervised, n: 5}
+	for _, test := range []struct {
+		service service
+		events  []told
+		want    bool
+	}{
+		{service{removed: true}, []told{start}, true},
+		{service{removed: true}, []told{start, left}, false},
+		{service{}, []told{start}, false},
+		{service{removed: true}, []told{start, fresh, left}, true}, // another has the name
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, fresh}, true},
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, next}, false},
+		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, left, fresh}, false},
+		{service{runs: make([]ownRun, 1)}, []told{start, fresh}, false},
+	} {
+		s := test.service
+		s.name, s.names, s.runs = "s", []string{"s"}, append([]ownRun{{pid: 7}}, s.runs...)
+		if got := hasNobody(&s, 0, test.events); got != test.want {
+			t.Errorf("%+v of %+v: %t", test.events, test.service, got)
 		}
 	}
 }

@@ -227,6 +227,7 @@ func (t *torture) end(keep bool) error {
 		err = errors.Join(err, t.output.Close())
 	}
 	if keep {
+		err = errors.Join(err, t.log.save(filepath.Join(t.top, "steps")))
 		if !t.private {
 			return err
 		}
