@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/control"
 	"vigil/internal/fifo"
+	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -98,7 +100,7 @@ func Do(ctx context.Context, dir string, r Request) error {
 		}
 		defer w.close()
 	}
-	if err := send(ctx, pipe, control.Encode(r.Why, r.Commands...)); err != nil {
+	if err := send(ctx, pipe, control.Encode(r.Why, inWords(fd, r.Commands)...)); err != nil {
 		return &Error{StepWrite, err}
 	}
 	if r.Sent != nil {
@@ -117,6 +119,27 @@ func Do(ctx context.Context, dir string, r Request) error {
 		return &Error{StepWait, err}
 	}
 	return nil
+}
+
+// inWords returns the commands as the supervise of the service directory fd knows them: those of daemontools and
+// runit, which have the shorter status files, have no word for a restart.
+func inWords(fd int, commands []control.Command) []control.Command {
+	if !slices.Contains(commands, control.Restart) {
+		return commands
+	}
+	b, err := status.ReadFile(fd, svdir.Supervise+"/"+svdir.StatusFile, status.Size)
+	if err != nil || len(b) >= status.Size {
+		return commands
+	}
+	var words []control.Command
+	for _, c := range commands {
+		if c == control.Restart { // as sv has it
+			words = append(words, control.Term, control.Continue, control.Up)
+		} else {
+			words = append(words, c)
+		}
+	}
+	return words
 }
 
 // openControl opens the control FIFO of the service directory fd.
