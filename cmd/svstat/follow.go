@@ -182,8 +182,11 @@ func (f *follower) line(r *event.Record, gap subscribe.Gap) string {
 	if !r.Time.IsZero() {
 		when = r.Time.Local().Format(clock)
 	}
-	text := f.screen.Paint(table.Faint, when)
-	return text + "  " + cli.Printable(r.Service) + "  " + cli.Printable(string(r.Event)) + ": " + strings.Join(facts, ", ")
+	text := f.screen.Paint(table.Faint, when) + "  " + cli.Printable(r.Service) + "  " + cli.Printable(string(r.Event))
+	if len(facts) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(facts, ", ")
 }
 
 // clock is how the time of a change is shown: it is recent.
