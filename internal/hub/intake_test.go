@@ -98,6 +98,10 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + was(at("b", "adopted", 10, 2), "a") + was(at("b", "adopted", 10, 2), "a") + at("b", "up", 11, 3),
 			[]string{"1 a up", "2 b adopted", "3 b up"},
 		},
+		"renamed, the first lost, and svscan's word; what follows says it too": {
+			at("a", "up", 9, 1) + by(at("b", "added", 1, 2)) + was(at("b", "command", 12, 3), "a") + was(at("b", "up", 13, 4), "a") + at("b", "exited", 14, 5),
+			[]string{"1 a up", "2 b added", "3 b gap 10-11=2", "4 b command", "5 b up", "6 b exited"},
+		},
 		"renamed to a name that was another's": {
 			at("a", "up", 9, 1) + at("b", "up", 40, 1) + by(at("b", "removed", 1, 2)) + was(at("b", "adopted", 12, 3), "a"),
 			[]string{"1 a up", "2 b up", "3 b removed", "4 b gap 10-11=2", "5 b adopted"},

@@ -119,6 +119,9 @@ func (p *eventPipe) settle() error {
 	}
 }
 
+// holds reports that there are records which wait for room.
+func (p *eventPipe) holds() bool { return len(p.held) > 0 }
+
 // flush writes what was held.
 func (p *eventPipe) flush() error {
 	p.waiting = false

@@ -202,6 +202,8 @@ func (s *service) noted(n note) {
 	case noteRoom:
 		if err := s.events.flush(); err != nil {
 			s.problem("events", err)
+		} else if !s.events.holds() {
+			s.was = ""
 		}
 	case noteSignals: // taken before any note
 	}

@@ -35,10 +35,10 @@ func (s *service) put(r event.Record) {
 	s.putAgain()
 }
 
-// stamp gives an event its time and the service's name; the first under another one says which was before.
+// stamp gives an event its time and the service's name; under another one it says which was before, until one that
+// says so is on its way to the hub: the first of them may be lost.
 func (s *service) stamp(r event.Record) event.Record {
 	r.Time, r.Service, r.Was = now().Wall, s.state.Name, cmp.Or(r.Was, s.was)
-	s.was = ""
 	return r
 }
 
@@ -61,7 +61,11 @@ func (s *service) putAgain() {
 func (s *service) send() { s.sendRecord(s.last) }
 
 func (s *service) sendRecord(r event.Record) {
-	s.check(svdir.Events, s.events.send(r.AppendFit(nil, fifo.Atomic)))
+	err := s.events.send(r.AppendFit(nil, fifo.Atomic))
+	if err == nil && r.Was == s.was && !s.events.holds() {
+		s.was = ""
+	}
+	s.check(svdir.Events, err)
 }
 
 // show puts on disk what the other suites' clients read.
@@ -280,6 +284,9 @@ func (s *service) begin() error {
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
+	if !s.upgraded || s.events.holds() {
+		s.was = prior.Was
+	}
 	if prior.N > 0 {
 		s.wasNamed(prior.Service)
 	}
