@@ -112,6 +112,11 @@ func TestStageDescriptors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// A stage that is stopped from here on holds nothing of ours, our lock above all.
+		fds, err := os.ReadDir("/proc/" + strconv.Itoa(s.PID) + "/fd")
+		if most := len(strings.Fields(want)) + fdEnd - fdGate; err != nil || len(fds) > most {
+			t.Errorf("with %d more the stage has %v, %v", extra, fds, err)
+		}
 		if err := errors.Join(s.Release(), s.Result(), w.Close()); err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ type stageWork struct {
 
 	limit unix.Rlimit // of open files; of 0: it is ours already
 
+	busy  uint32 //nolint:unused // forkStage: the child has our descriptors
 	word  byte   //nolint:unused // forkStage
 	errno uint32 //nolint:unused // forkStage
 

@@ -10,6 +10,7 @@
 #define SYS_fchdir 81
 #define SYS_setsid 112
 #define SYS_prctl 157
+#define SYS_futex 202
 #define SYS_exit_group 231
 #define SYS_dup3 292
 #define SYS_prlimit64 302

@@ -2,7 +2,10 @@
 #include "go_asm.h"
 #include "stage_linux_amd64.h"
 
-#define CLONE_VM_SIGCHLD 0x111
+// CLONE_VM, CLONE_CHILD_CLEARTID and SIGCHLD.
+#define CLONE_FLAGS 0x200111
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
 #define SIG_SETMASK $2
 #define SIG_IGN $1
 #define SIGSET_SIZE $8
@@ -23,10 +26,11 @@ TEXT ·forkStage(SB),NOSPLIT,$0-16
 	MOVQ	SIGSET_SIZE, R10
 	MOVQ	$SYS_rt_sigprocmask, AX
 	SYSCALL
-	MOVQ	$CLONE_VM_SIGCHLD, DI
+	MOVL	$1, stageWork_busy(BX)
+	MOVQ	$CLONE_FLAGS, DI
 	LEAQ	stageWork_stackEnd(BX), SI
 	XORL	DX, DX
-	XORL	R10, R10
+	LEAQ	stageWork_busy(BX), R10	// the kernel clears it if the child dies before
 	XORL	R8, R8
 	MOVQ	$SYS_clone, AX
 	SYSCALL
@@ -39,46 +43,25 @@ TEXT ·forkStage(SB),NOSPLIT,$0-16
 	MOVQ	SIGSET_SIZE, R10
 	MOVQ	$SYS_rt_sigprocmask, AX
 	SYSCALL
+	MOVQ	pid+8(FP), AX
+	TESTQ	AX, AX
+	JLT	placed
+wait:					// until it has let go of our descriptors, the lock's above all
+	CMPL	stageWork_busy(BX), $0
+	JEQ	placed
+	LEAQ	stageWork_busy(BX), DI
+	MOVQ	$FUTEX_WAIT, SI
+	MOVQ	$1, DX
+	XORL	R10, R10
+	MOVQ	$SYS_futex, AX
+	SYSCALL
+	JMP	wait
+placed:
 	RET
 
 child:
 	MOVQ	$SYS_setsid, AX
 	SYSCALL
-	MOVQ	$PR_SET_NAME, DI
-	LEAQ	·stageComm(SB), SI
-	MOVQ	$SYS_prctl, AX
-	SYSCALL
-	MOVQ	$PR_GET_TIMERSLACK, DI	// the program has the default again
-	MOVQ	$SYS_prctl, AX
-	SYSCALL
-	CMPQ	AX, SLACK_OURS
-	JNE	handlers
-	MOVQ	$PR_SET_TIMERSLACK, DI
-	MOVQ	SLACK_DEFAULT, SI
-	MOVQ	$SYS_prctl, AX
-	SYSCALL
-
-handlers:				// what is caught gets its default; what is ignored stays ignored, as by execve
-	MOVQ	$64, R12
-handler:
-	MOVQ	R12, DI
-	XORL	SI, SI
-	LEAQ	stageWork_action(BX), DX
-	MOVQ	SIGSET_SIZE, R10
-	MOVQ	$SYS_rt_sigaction, AX
-	SYSCALL
-	CMPQ	stageWork_action(BX), SIG_IGN
-	JLS	handled
-	MOVQ	R12, DI
-	LEAQ	stageWork_fallback(BX), SI
-	XORL	DX, DX
-	MOVQ	SIGSET_SIZE, R10
-	MOVQ	$SYS_rt_sigaction, AX
-	SYSCALL
-handled:
-	DECQ	R12
-	JNE	handler
-
 	MOVQ	stageWork_result(BX), R13	// where a failure is told
 	LEAQ	stageWork_moves(BX), R12	// first out of each other's way
 aside:
@@ -121,12 +104,54 @@ gap:
 	MOVL	stageGap_first(R12), DI
 	MOVL	stageGap_last(R12), SI
 	TESTL	SI, SI
-	JEQ	again
+	JEQ	let
 	XORL	DX, DX
 	MOVQ	$SYS_close_range, AX	// Linux 5.9; without it, they are closed on exec
 	SYSCALL
 	ADDQ	$stageGap__size, R12
 	JMP	gap
+
+let:
+	MOVL	$0, stageWork_busy(BX)
+	LEAQ	stageWork_busy(BX), DI
+	MOVQ	$FUTEX_WAKE, SI
+	MOVQ	$1, DX
+	MOVQ	$SYS_futex, AX
+	SYSCALL
+	MOVQ	$PR_SET_NAME, DI
+	LEAQ	·stageComm(SB), SI
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
+	MOVQ	$PR_GET_TIMERSLACK, DI	// the program has the default again
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
+	CMPQ	AX, SLACK_OURS
+	JNE	handlers
+	MOVQ	$PR_SET_TIMERSLACK, DI
+	MOVQ	SLACK_DEFAULT, SI
+	MOVQ	$SYS_prctl, AX
+	SYSCALL
+
+handlers:				// what is caught gets its default; what is ignored stays ignored, as by execve
+	MOVQ	$64, R12
+handler:
+	MOVQ	R12, DI
+	XORL	SI, SI
+	LEAQ	stageWork_action(BX), DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigaction, AX
+	SYSCALL
+	CMPQ	stageWork_action(BX), SIG_IGN
+	JLS	handled
+	MOVQ	R12, DI
+	LEAQ	stageWork_fallback(BX), SI
+	XORL	DX, DX
+	MOVQ	SIGSET_SIZE, R10
+	MOVQ	$SYS_rt_sigaction, AX
+	SYSCALL
+handled:
+	DECQ	R12
+	JNE	handler
 
 again:
 	MOVQ	R14, DI			// the word
