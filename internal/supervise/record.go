@@ -284,21 +284,7 @@ func (s *service) begin() error {
 	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
 	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
-	if !s.upgraded || s.events.holds() {
-		s.was = prior.Was
-	}
-	if prior.N > 0 {
-		s.wasNamed(prior.Service)
-	}
-	if prior.N > 0 && !s.upgraded {
-		// The event of this record may not have been written before its writer was killed.
-		// If the service was renamed meanwhile, the hub knows it by the name of then, unless that is
-		// another's by now.
-		if _, err := os.Lstat(prior.Service); err == nil {
-			prior.Service = s.state.Name
-		}
-		s.sendRecord(prior)
-	}
+	s.repeat(prior)
 	if b.Resume {
 		s.notifyAddress = prior.Notify
 	}
@@ -323,6 +309,26 @@ func (s *service) begin() error {
 	s.stepQueued()
 	s.hearAgain()
 	return nil
+}
+
+// repeat tells the last event of the supervise before, which may not have been written before that was killed, and
+// goes on saying which name the service had, if that is not on its way to the hub.
+func (s *service) repeat(prior event.Record) {
+	if !s.upgraded || s.events.holds() {
+		s.was = prior.Was
+	}
+	if prior.N == 0 {
+		return
+	}
+	s.wasNamed(prior.Service)
+	if s.upgraded {
+		return
+	}
+	// If the service was renamed meanwhile, the hub knows it by the name of then, unless that is another's by now.
+	if _, err := os.Lstat(prior.Service); err == nil {
+		prior.Service = s.state.Name
+	}
+	s.sendRecord(prior)
 }
 
 // hearAgain opens what a run that was adopted tells of itself through.
