@@ -60,14 +60,15 @@ func (s *service) act(a machine.Action) {
 
 // serve tells the clients that a supervise is here, and that its status is true.
 func (s *service) serve() {
-	if s.ok >= 0 {
-		return // the supervise before an upgrade has told them
+	if s.ok < 0 { // else the supervise before an upgrade has told them
+		err := fifo.Make(s.own, svdir.OK, svdir.ModeFIFO)
+		if err == nil {
+			s.ok, err = fifo.OpenRead(s.own, svdir.OK)
+		}
+		s.check("supervise/"+svdir.OK, err)
 	}
-	err := fifo.Make(s.own, svdir.OK, svdir.ModeFIFO)
-	if err == nil {
-		s.ok, err = fifo.OpenRead(s.own, svdir.OK)
-	}
-	s.check("supervise/"+svdir.OK, err)
+	s.serving = true
+	s.show()
 }
 
 // check tells of an error with a file, once for as long as it stays the same.

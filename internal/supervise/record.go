@@ -68,13 +68,16 @@ func (s *service) sendRecord(r event.Record) {
 	s.check(svdir.Events, err)
 }
 
-// show puts on disk what the other suites' clients read.
+// show puts on disk what the other suites' clients read, and for scripts what it says in words: these come no
+// sooner than ok, so that a client which a script runs then finds a supervise.
 func (s *service) show() {
 	st := s.state.Status()
 	b := st.Encode()
 	s.write(svdir.StatusFile, b[:], svdir.ModeStatus)
-	s.write(svdir.StatFile, []byte(st.Text()), svdir.ModeStatus)
-	s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
+	if s.serving {
+		s.write(svdir.StatFile, []byte(st.Text()), svdir.ModeStatus)
+		s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
+	}
 }
 
 // readShown finds out what of that is there already, so that it is not written again.

@@ -84,6 +84,7 @@ type service struct {
 	queue         []machine.What   // answers to actions, before anything else
 	greeting      []machine.Action // how a supervise that starts run at once says that it is here
 
+	serving   bool // ok has told clients that we are here
 	begun     bool // run was started at least once
 	upgrading bool // as soon as nothing is in the air
 	upgraded  bool // what is open came from the supervise before
