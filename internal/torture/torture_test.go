@@ -71,6 +71,20 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestNameOfAnother: a hub that has lost all counts tells of another service under the name, and nobody knows what the
+// one before told last.
+func TestNameOfAnother(t *testing.T) {
+	l := newListener()
+	hear(t, l, `{"seq":1,"n":1,"service":"web","event":"up"}`)
+	l.removed("web")
+	if wrong := hear(t, l, `{"seq":2,"event":"gap"}`, `{"seq":3,"event":"gap","service":"web","from":1,"to":2,"missed":2}`); wrong != "" {
+		t.Fatal(wrong)
+	}
+	if all := l.by[idOf("web")]; all[len(all)-1].missed != anyNumber {
+		t.Errorf("%d are missing", all[len(all)-1].missed)
+	}
+}
+
 // TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
 func TestHeardLate(t *testing.T) {
 	at := time.Now().Add(-time.Hour)
