@@ -64,8 +64,7 @@ func TestNoAllocation(t *testing.T) {
 		for _, a := range []args{commands, word} {
 			var c [16]byte
 			n, first := readCommands(a, &c)
-			var fifos [128]int32
-			if n == 0 || openControls(a, first, &fifos) != 1 {
+			if n == 0 || openControls(a, first) != 1 {
 				t.Error("no command")
 			}
 			closeFD(int(fifos[0]))
@@ -164,8 +163,7 @@ func TestOpenControls(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, second := range []string{"-k", plain, "/nonexistent/web", ""} {
-		var fifos [128]int32
-		if n := openControls(newArgs("svc", "-t", good, second), 2, &fifos); n != 1 {
+		if n := openControls(newArgs("svc", "-t", good, second), 2); n != 1 {
 			t.Errorf("%q: %d", second, n)
 		}
 		closeFD(int(fifos[0]))

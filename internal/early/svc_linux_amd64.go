@@ -7,6 +7,9 @@ import (
 	"vigil/internal/svdir"
 )
 
+// fifos are those of the services, open.
+var fifos [512]int32
+
 var _ = startSvc // entry_linux_amd64.s calls it
 
 // startSvc is svc -LETTERS NAME... and svc WORD NAME... for services that all have a supervise, if nothing is waited
@@ -15,8 +18,7 @@ func startSvc(argc int, argv **byte) {
 	a := args{argc, argv}
 	var commands [16]byte
 	n, first := readCommands(a, &commands)
-	var fifos [128]int32
-	opened := openControls(a, first, &fifos)
+	opened := openControls(a, first)
 	if n == 0 || opened == 0 || first+opened < a.n {
 		closeAll(fifos[:opened])
 		return
@@ -82,7 +84,7 @@ func readCommands(a args, commands *[16]byte) (n, first int) {
 }
 
 // openControls opens the FIFOs of the services in their order, up to one that cannot be opened.
-func openControls(a args, first int, fifos *[128]int32) int {
+func openControls(a args, first int) int {
 	var p path
 	for i := first; i < a.n; i++ {
 		name := a.get(i)
