@@ -137,6 +137,24 @@ func TestJudgeTold(t *testing.T) {
 	}
 }
 
+// TestJudgeLater: the gap comes before the run that it stands for can be judged.
+func TestJudgeLater(t *testing.T) {
+	runs := []ownRun{{pid: 7, ended: true}, {pid: 8, at: rig.Now()}}
+	s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: runs}
+	var got []string
+	bad := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+	events := []told{{event: event.Starting, pid: 7}, {event: event.Gap, missed: 1}, {event: event.Starting, pid: 8}}
+	next := judgeTold([]*service{s}, events, newSection(0), 0, bad)
+	if got != nil || next.missed != 1 {
+		t.Fatalf("%q, and %d are missing", got, next.missed)
+	}
+	s.runs[0].told, s.runs[1].at = s.restTold, 0
+	events = append(events, told{event: event.Exited, pid: 8})
+	if next = judgeTold([]*service{s}, events, next, 0, bad); got != nil || next.missed != 0 {
+		t.Errorf("%q, and %d are missing", got, next.missed)
+	}
+}
+
 func TestHeardFindsTwoCopies(t *testing.T) {
 	s := &service{character: &characters[0], name: "s"}
 	for _, line := range []string{"S 7 100\n", "E 7 200 3 0\n", "S 8 300\n", "S 9 400\n"} {
