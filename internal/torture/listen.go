@@ -168,10 +168,13 @@ func (l *listener) told() uint64 {
 	return l.bytes
 }
 
+// bySvscan is the source of what svscan tells.
+const bySvscan = "/svscan"
+
 // source is whose count a record's n is.
 func source(r *event.Record) string {
 	if r.By != "" {
-		return "/" + r.By
+		return bySvscan
 	}
 	return r.Service
 }
