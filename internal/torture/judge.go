@@ -85,7 +85,7 @@ func (t *torture) settle(next map[string]*section) {
 		}
 	}
 	for name, c := range t.ears.sources {
-		c.open = c.open && name == bySvscan // which was not asked for a word
+		c.open = c.open && (name == bySvscan || strings.HasPrefix(name, svdir.ScanOwn+"/")) // nobody asks these for a word
 	}
 }
 
