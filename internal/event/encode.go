@@ -70,6 +70,7 @@ var columns = []column{
 	{"pids", func(r *Record) any { return &r.PIDs }},
 	{"status", func(r *Record) any { return &r.Status }},
 	{"notify", func(r *Record) any { return &r.Notify }},
+	{"logger", func(r *Record) any { return &r.Logger }},
 	{"cut", func(r *Record) any { return &r.Cut }},
 }
 

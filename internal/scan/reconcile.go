@@ -67,6 +67,9 @@ func (s *scanner) look() {
 				s.dirty[v.name] = false // due, but not touched
 			}
 		}
+		if v.logDue != 0 && v.logDue <= now {
+			v.logDue, s.dirty[v.name] = 0, true
+		}
 	}
 	s.lookAtTemplates()
 	if !s.whole && len(s.dirty) == 0 {
@@ -251,6 +254,7 @@ func (s *scanner) apply(found []Found, whole bool) {
 		}
 	}
 	for _, v := range s.services {
+		s.watchLog(v)
 		s.dismissRetired(v)
 	}
 	if whole {
