@@ -56,6 +56,20 @@ func TestAppendIsSafeForTerminals(t *testing.T) {
 	}
 }
 
+// Two names that are not UTF-8 stay two, and are spelled as cli.Printable does.
+func TestAppendBytesThatAreNoText(t *testing.T) {
+	for _, name := range []string{"a\xffb", "a\xfeb", "\xc3", "\ufffd"} {
+		r, err := Decode((&Record{Service: name, Event: Up}).Append(nil))
+		want := cli.Printable(name)
+		if name == "\ufffd" {
+			want = name // it is text
+		}
+		if err != nil || r.Service != want {
+			t.Errorf("%q: got %q, want %q, error %v", name, r.Service, want, err)
+		}
+	}
+}
+
 func TestContractExample(t *testing.T) {
 	r := full()
 	r = Record{

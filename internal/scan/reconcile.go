@@ -388,8 +388,7 @@ func complainOfRun(f Found) []Complain {
 func (s *scanner) complain(c Complain) {
 	name := c.Name
 	if svdir.CheckName(name) != nil {
-		quoted := strconv.Quote(name)
-		name = quoted[1 : len(quoted)-1]
+		name = cli.Printable(name)
 	}
 	s.tell(event.Record{Service: name, Event: event.ScanError, File: c.File, Reason: c.Reason})
 	s.print.Print("warning: unable to supervise " + strconv.Quote(c.Name) + ": " + c.Reason)
