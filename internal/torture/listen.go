@@ -372,6 +372,8 @@ func (l *listener) takeHole(item *subscribe.Item) {
 	c := l.from(source(r))
 	l.goOn(c, g.From)
 	switch {
+	case c.open && g.From == 1 && c.reused > 0: // another has the name: what the one before told last, nobody knows
+		c.reused, g.Missed = c.reused-1, anyNumber
 	case c.open && g.To <= c.n:
 		return // we have heard what the hub has forgotten
 	case c.open && g.From <= c.n+1:

@@ -71,6 +71,20 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestNameOfAnother: a hub that has lost all counts tells of another service under the name, and nobody knows what the
+// one before told last.
+func TestNameOfAnother(t *testing.T) {
+	l := newListener()
+	hear(t, l, `{"seq":1,"n":1,"service":"web","event":"up"}`)
+	l.removed("web")
+	if wrong := hear(t, l, `{"seq":2,"event":"gap"}`, `{"seq":3,"event":"gap","service":"web","from":1,"to":2,"missed":2}`); wrong != "" {
+		t.Fatal(wrong)
+	}
+	if all := l.by[idOf("web")]; all[len(all)-1].missed != anyNumber {
+		t.Errorf("%d are missing", all[len(all)-1].missed)
+	}
+}
+
 // TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
 func TestHeardLate(t *testing.T) {
 	at := time.Now().Add(-time.Hour)
@@ -120,6 +134,24 @@ func TestJudgeTold(t *testing.T) {
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%v\nis wrong by %q, not %q", test.events, got, test.wrong)
 		}
+	}
+}
+
+// TestJudgeLater: the gap comes before the run that it stands for can be judged.
+func TestJudgeLater(t *testing.T) {
+	runs := []ownRun{{pid: 7, ended: true}, {pid: 8, at: rig.Now()}}
+	s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: runs}
+	var got []string
+	bad := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+	events := []told{{event: event.Starting, pid: 7}, {event: event.Gap, missed: 1}, {event: event.Starting, pid: 8}}
+	next := judgeTold([]*service{s}, events, newSection(0), 0, bad)
+	if got != nil || next.missed != 1 {
+		t.Fatalf("%q, and %d are missing", got, next.missed)
+	}
+	s.runs[0].told, s.runs[1].at = s.restTold, 0
+	events = append(events, told{event: event.Exited, pid: 8})
+	if next = judgeTold([]*service{s}, events, next, 0, bad); got != nil || next.missed != 0 {
+		t.Errorf("%q, and %d are missing", got, next.missed)
 	}
 }
 
