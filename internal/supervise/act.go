@@ -174,7 +174,11 @@ func (s *service) notRun(role machine.Role, program string, err error) machine.N
 	if role == machine.Check {
 		s.check(settingName(program), err)
 	}
-	return machine.NotRun{Role: role, Reason: "unable to start " + program + ": " + cli.Cause(err)}
+	cause := cli.Cause(err)
+	if errors.Is(err, unix.ENOENT) && unix.Faccessat(s.dir, program, unix.F_OK, 0) == nil {
+		cause = "its interpreter: " + cause // the kernel says the same of both
+	}
+	return machine.NotRun{Role: role, Reason: "unable to start " + program + ": " + cause}
 }
 
 // settingName is the file of the service directory that a check's program comes from.
