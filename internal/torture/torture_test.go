@@ -72,16 +72,20 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 }
 
 // TestNameOfAnother: a hub that has lost all counts tells of another service under the name, and nobody knows what the
-// one before told last.
+// one before told last; or of the same, and repeats what it has told.
 func TestNameOfAnother(t *testing.T) {
-	l := newListener()
-	hear(t, l, `{"seq":1,"n":1,"service":"web","event":"up"}`)
-	l.removed("web")
-	if wrong := hear(t, l, `{"seq":2,"event":"gap"}`, `{"seq":3,"event":"gap","service":"web","from":1,"to":2,"missed":2}`); wrong != "" {
-		t.Fatal(wrong)
-	}
-	if all := l.by[idOf("web")]; all[len(all)-1].missed != anyNumber {
-		t.Errorf("%d are missing", all[len(all)-1].missed)
+	const command = `{"seq":%d,"n":2,"service":"web","event":"command","command":"up","why":"c1"}`
+	for _, last := range []string{fmt.Sprintf(command, 5), `{"seq":5,"n":2,"service":"web","event":"ready"}`} {
+		l := newListener()
+		hear(t, l, `{"seq":1,"n":1,"service":"web","event":"up"}`, fmt.Sprintf(command, 2))
+		l.removed("web")
+		const gap = `{"seq":4,"event":"gap","service":"web","from":1,"to":1,"missed":1}`
+		if wrong := hear(t, l, `{"seq":3,"event":"gap"}`, gap, last); wrong != "" {
+			t.Fatal(wrong)
+		}
+		if !slices.ContainsFunc(l.by[idOf("web")], func(e told) bool { return e.missed == anyNumber }) {
+			t.Error("none is missing")
+		}
 	}
 }
 
