@@ -76,19 +76,21 @@ func (p *Printer) Warn(doing, object string, err error) {
 }
 
 // Printable makes text safe for a terminal and for a line: control characters and what is not
-// UTF-8 are escaped as Go does.
+// UTF-8 are escaped as Go does, and as a shell's $'...' takes them: a byte of a name as \xff.
 func Printable(text string) string {
 	if !strings.ContainsFunc(text, unsafe) {
 		return text
 	}
 	var out []byte
-	for _, r := range text {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
 		if unsafe(r) {
-			quoted := strconv.QuoteRuneToASCII(r)
+			quoted := strconv.QuoteToASCII(text[:size])
 			out = append(out, quoted[1:len(quoted)-1]...)
-			continue
+		} else {
+			out = utf8.AppendRune(out, r)
 		}
-		out = utf8.AppendRune(out, r)
+		text = text[size:]
 	}
 	return string(out)
 }

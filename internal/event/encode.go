@@ -70,6 +70,7 @@ var columns = []column{
 	{"pids", func(r *Record) any { return &r.PIDs }},
 	{"status", func(r *Record) any { return &r.Status }},
 	{"notify", func(r *Record) any { return &r.Notify }},
+	{"logger", func(r *Record) any { return &r.Logger }},
 	{"cut", func(r *Record) any { return &r.Cut }},
 }
 
@@ -231,19 +232,23 @@ func appendEscape(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }
 
-// AppendString appends a JSON string. Characters that steer a terminal are escaped, and bytes that
-// are not UTF-8 become U+FFFD.
+// AppendString appends a JSON string. Characters that steer a terminal are escaped. JSON has no way to write a
+// byte that is not UTF-8: it becomes the text \xff, as people are shown it, which tells two names apart.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		b := s[i]
 		if b >= utf8.RuneSelf {
 			r, size := utf8.DecodeRuneInString(s[i:])
-			if i += size; steers(r) {
+			i += size
+			switch {
+			case r == utf8.RuneError && size == 1:
+				dst = append(dst, '\\', '\\', 'x', hexDigits[b>>4], hexDigits[b&15])
+			case steers(r):
 				dst = appendEscape(dst, r)
-				continue
+			default:
+				dst = utf8.AppendRune(dst, r)
 			}
-			dst = utf8.AppendRune(dst, r)
 			continue
 		}
 		switch {

@@ -91,6 +91,9 @@ type Exit struct {
 // OK reports that the process is known to have ended with code 0.
 func (e Exit) OK() bool { return e.Ended && !e.Unknown && e.Signal == "" && e.Code == 0 }
 
+// NoLogger is the Logger of a run that writes to none.
+const NoLogger = "-"
+
 // A Field is one that this version does not know: its key, and its value as JSON.
 type Field struct{ Key, JSON string }
 
@@ -126,6 +129,7 @@ type Record struct {
 	Supervise  int    // pid of supervise
 	Dir        string // DEVICE:INODE of supervise/: a copy of it is another service's
 	Notify     string // the address of run's notify socket
+	Logger     string // DEVICE:INODE of the log that run writes to, or NoLogger
 	Boot       string // boot id; the monotonic clock and all pids below belong to it
 	Program    string // which program PID is: run, finish, …
 	Released   bool   // the program is known to have been let go

@@ -20,7 +20,7 @@ func full() Record {
 		Paused: true, Want: "up", PID: 812, Exit: Exit{Ended: true, Code: 3}, Why: "crash",
 		Lived: 1020 * time.Millisecond, Next: 2 * time.Second, Deaths: 3, Command: "up",
 		Signal: "TERM", File: "down-signal", Reason: "a \"bad\"\n\x01 ünit", PIDs: []int{4, 5}, Supervise: 7,
-		Dir: "1:2", Boot: "b-1", Program: "run", Released: true, Start: 1 << 40, Term: true, Leaving: true,
+		Dir: "1:2", Logger: "1:3", Boot: "b-1", Program: "run", Released: true, Start: 1 << 40, Term: true, Leaving: true,
 		Asked: true, Starts: 12, Count: 59, Since: at, ReadySince: at, StartedAt: 77*time.Hour + 1,
 		DueAt: time.Nanosecond, Delay: time.Second, Group: 812, Todo: "finish", Sent: "KILL", AskedWhy: "rule:mem",
 		Stages: 2, StageAt: 3 * time.Second, KillAt: 4 * time.Second, EOFAt: 5 * time.Second, Clearing: true, ForGood: true,
@@ -53,6 +53,20 @@ func TestAppendIsSafeForTerminals(t *testing.T) {
 	}
 	if !reflect.DeepEqual(before, after) {
 		t.Errorf("%q became %q", before, after)
+	}
+}
+
+// Two names that are not UTF-8 stay two, and are spelled as cli.Printable does.
+func TestAppendBytesThatAreNoText(t *testing.T) {
+	for _, name := range []string{"a\xffb", "a\xfeb", "\xc3", "\ufffd"} {
+		r, err := Decode((&Record{Service: name, Event: Up}).Append(nil))
+		want := cli.Printable(name)
+		if name == "\ufffd" {
+			want = name // it is text
+		}
+		if err != nil || r.Service != want {
+			t.Errorf("%q: got %q, want %q, error %v", name, r.Service, want, err)
+		}
 	}
 }
 

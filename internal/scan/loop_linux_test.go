@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/svdir"
@@ -82,31 +85,41 @@ func TestLoggerGoesLast(t *testing.T) {
 	w.check(w.wait())
 }
 
+// The next look at everything is later than newWorld's deadline: the kernel tells.
 func TestReplacedLoggerIsKeptUntilTheNextStart(t *testing.T) {
 	w := newWorld(t)
 	w.make("web", "log/run")
-	starts := func(n uint64) {
-		t.Helper()
-		state := event.Record{Service: "web", Event: event.Up, Starts: n}
-		w.check(os.WriteFile(w.path("web/supervise/state"), state.Append(nil), 0o600))
-	}
 	w.start()
 	w.expect("added web", "added web/log")
 	a, b := w.next(), w.next()
 	old := map[string]int{a.Service: a.Supervise, b.Service: b.Supervise}["web/log"]
-	starts(1)
+	w.writesTo("web", "web/log")
 	w.check(os.Rename(w.path("web/log"), w.path(".old")))
 	w.make("web/log")
-	w.signal(syscall.SIGHUP)
 	w.expect("added web/log", "supervised web/log")
-	starts(2)
-	w.signal(syscall.SIGHUP)
+	w.writesTo("web", "web/log")
+	w.touch("web")
 	if r := w.expect("unsupervised web/log"); r.Supervise != old {
 		t.Errorf("%d has ended, not %d", r.Supervise, old)
 	}
 	w.signal(syscall.SIGTERM)
 	w.expect("unsupervised web", "unsupervised web/log", "removed web/log", "removed web")
 	w.check(w.wait())
+}
+
+// writesTo has the record of a service say that its run was started with that logger.
+func (w *world) writesTo(name, logger string) {
+	w.t.Helper()
+	var st unix.Stat_t
+	w.check(unix.Stat(w.path(logger), &st))
+	state := event.Record{Service: name, Event: event.Up, Logger: idOf(&st).String()}
+	w.check(os.WriteFile(w.path(name+"/supervise/state"), state.Append(nil), 0o600))
+}
+
+// touch is what a supervise does to have svscan look.
+func (w *world) touch(name string) {
+	w.t.Helper()
+	w.check(os.Chtimes(w.path(name), time.Now(), time.Now()))
 }
 
 func TestToldToExitStaysAwayUntilHangup(t *testing.T) {

@@ -67,6 +67,9 @@ func (s *scanner) look() {
 				s.dirty[v.name] = false // due, but not touched
 			}
 		}
+		if v.logDue != 0 && v.logDue <= now {
+			v.logDue, s.dirty[v.name] = 0, true
+		}
 	}
 	s.lookAtTemplates()
 	if !s.whole && len(s.dirty) == 0 {
@@ -251,6 +254,7 @@ func (s *scanner) apply(found []Found, whole bool) {
 		}
 	}
 	for _, v := range s.services {
+		s.watchLog(v)
 		s.dismissRetired(v)
 	}
 	if whole {
@@ -384,8 +388,7 @@ func complainOfRun(f Found) []Complain {
 func (s *scanner) complain(c Complain) {
 	name := c.Name
 	if svdir.CheckName(name) != nil {
-		quoted := strconv.Quote(name)
-		name = quoted[1 : len(quoted)-1]
+		name = cli.Printable(name)
 	}
 	s.tell(event.Record{Service: name, Event: event.ScanError, File: c.File, Reason: c.Reason})
 	s.print.Print("warning: unable to supervise " + strconv.Quote(c.Name) + ": " + c.Reason)

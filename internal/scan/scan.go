@@ -45,6 +45,8 @@ type scanner struct {
 	own     *own
 	out     outbox
 	watch   *watch
+	logs    *logWatch          // nil while no service has a logger
+	logged  map[int32]*service // by the numbers of that watch
 	env     []string
 	signals chan os.Signal
 	child   chan os.Signal
@@ -171,7 +173,7 @@ func (s *scanner) open() error {
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
 	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
-	s.templates = make(map[string]*template)
+	s.templates, s.logged = make(map[string]*template), make(map[int32]*service)
 	s.mirrored = newMirror()
 	s.first, s.whole, s.ending, s.lost, s.ownGone = true, true, false, false, false
 	s.killAt, s.late = 0, false
@@ -190,6 +192,7 @@ func (s *scanner) close() {
 	}
 	s.closeRoster()
 	s.watch.close()
+	s.closeLogWatch()
 	s.own.close()
 }
 
@@ -270,6 +273,8 @@ func (s *scanner) wait(timer <-chan time.Time) {
 		s.touch(e)
 	case err := <-s.watch.errs:
 		s.watchFailed(err)
+	case number := <-s.logs.events():
+		s.logTold(number)
 	case sig := <-s.signals:
 		s.signal(sig)
 	case <-s.child:
@@ -358,8 +363,10 @@ func (s *scanner) due() time.Duration {
 		due = min(due, s.killAt)
 	}
 	for _, v := range s.all() {
-		if v.settle.Due != 0 {
-			due = min(due, v.settle.Due)
+		for _, d := range []time.Duration{v.settle.Due, v.logDue} {
+			if d != 0 {
+				due = min(due, d)
+			}
 		}
 		for _, p := range v.posts() {
 			switch {

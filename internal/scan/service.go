@@ -28,8 +28,9 @@ type service struct {
 	main    *post
 	log     *post // nil without a logger
 	logID   ID
-	retired []*post // loggers that are not its log any more, but are still written to
-	starts  uint64  // of its run, when the last of them was retired; 0 if that is not known
+	retired []*post       // loggers that are not its log any more, but are still written to
+	watched int32         // the number of the watch for its log; 0 if there is none
+	logDue  time.Duration // when to look at its log; 0 is not before something happens
 }
 
 // posts are all that has to do with the service; main is the first.
@@ -117,9 +118,6 @@ func (s *scanner) startLog(v *service, log ID) {
 // retire keeps a logger whose directory is gone or replaced until the service has started anew and
 // does not write to it any more.
 func (s *scanner) retire(v *service) {
-	if state, err := v.main.readState(); err == nil {
-		v.starts = state.Starts
-	}
 	v.retired = append(v.retired, v.log)
 	v.log.retired = true
 	if v.log.phase == phaseWaiting || v.log.phase == phaseStopped {
@@ -128,13 +126,17 @@ func (s *scanner) retire(v *service) {
 	v.log, v.logID = nil, ID{}
 }
 
-// dismissRetired ends the loggers that have nobody who writes to them.
+// dismissRetired ends the loggers that the service does not write to any more.
 func (s *scanner) dismissRetired(v *service) {
 	if len(v.retired) == 0 {
 		return
 	}
-	if state, err := v.main.readState(); err == nil && v.starts != 0 && state.Starts != v.starts {
-		for _, p := range v.retired {
+	state, err := v.main.readState()
+	if err != nil || state.Logger == "" {
+		return // nobody can tell
+	}
+	for _, p := range v.retired {
+		if p.id.String() != state.Logger {
 			s.dismiss(p)
 		}
 	}
@@ -292,6 +294,7 @@ func (s *scanner) progress(v *service) bool {
 
 func (s *scanner) forget(v *service) {
 	s.watch.remove(v.name)
+	s.unwatchLog(v)
 	if v.pin >= 0 {
 		_ = unix.Close(v.pin) // it was only for the inode
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
+	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
 	"vigil/internal/process"
@@ -133,6 +134,7 @@ func (s *service) stage(a machine.Spawn) (*process.Stage, error) {
 		return nil, err
 	}
 	if a.Role == machine.Run {
+		s.noteLogger()
 		told, err := s.notifyEnv()
 		if err != nil {
 			return nil, err
@@ -172,7 +174,11 @@ func (s *service) notRun(role machine.Role, program string, err error) machine.N
 	if role == machine.Check {
 		s.check(settingName(program), err)
 	}
-	return machine.NotRun{Role: role, Reason: "unable to start " + program + ": " + cli.Cause(err)}
+	cause := cli.Cause(err)
+	if errors.Is(err, unix.ENOENT) && unix.Faccessat(s.dir, program, unix.F_OK, 0) == nil {
+		cause = "its interpreter: " + cause // the kernel says the same of both
+	}
+	return machine.NotRun{Role: role, Reason: "unable to start " + program + ": " + cause}
 }
 
 // settingName is the file of the service directory that a check's program comes from.
@@ -207,6 +213,10 @@ func (s *service) release(a machine.Release) {
 	if told {
 		s.show()
 		s.send()
+	}
+	if p.role == machine.Run && s.isLoggerNew {
+		s.isLoggerNew = false
+		s.touch() // now the record says which logger is not used any more
 	}
 }
 
@@ -244,18 +254,8 @@ func (s *service) stdio() ([3]int, error) {
 // openOutput opens the standard input of the service's logger, for both ends: so the service is
 // its own reader, and never gets SIGPIPE. It returns -1 if there is no logger.
 func (s *service) openOutput() (int, error) {
-	has := settings.Executable(s.dir, svdir.Log+"/"+svdir.Run) == nil
-	if s.begun && has != s.hadLog {
-		reason := "the logger is gone: output is our own from this start on"
-		if has {
-			reason = "there is a logger now: output goes to it from this start on"
-		}
-		s.queue = append(s.queue, machine.Noticed{File: svdir.Log, Reason: reason})
-		s.touch()
-	}
-	s.hadLog, s.begun = has, true
-	if !has {
-		s.holdOutput(-1)
+	if settings.Executable(s.dir, svdir.Log+"/"+svdir.Run) != nil {
+		s.holdOutput(-1, event.NoLogger)
 		return -1, nil
 	}
 	own, err := s.openLogger()
@@ -264,6 +264,22 @@ func (s *service) openOutput() (int, error) {
 	}
 	defer func() { _ = unix.Close(own) }() // it was only read
 	return openBlocking(own, svdir.LogFIFO, fifo.OpenBoth)
+}
+
+// noteLogger tells if run is to write to another logger than before, or to none.
+func (s *service) noteLogger() {
+	if s.logger != "" && s.held != "" && s.logger != s.held {
+		reason := "there is another logger now: output goes to it from this start on"
+		switch event.NoLogger {
+		case s.held:
+			reason = "the logger is gone: output is our own from this start on"
+		case s.logger:
+			reason = "there is a logger now: output goes to it from this start on"
+		}
+		s.queue = append(s.queue, machine.Noticed{File: svdir.Log, Reason: reason})
+		s.isLoggerNew = true
+	}
+	s.logger = s.held
 }
 
 // touch has svscan look at the service directory: it watches the entries of its own one, and nothing below those
@@ -288,7 +304,11 @@ func (s *service) openLogger() (own int, err error) {
 		_ = unix.Close(own) // it was only read
 		return -1, err
 	}
-	s.holdOutput(held)
+	id, err := identity(dir)
+	if err != nil {
+		s.problem(svdir.Log, err)
+	}
+	s.holdOutput(held, id)
 	return own, nil
 }
 
@@ -307,11 +327,11 @@ func (s *service) keepOutput() {
 
 // holdOutput keeps the FIFO to the logger open, so that it keeps what the service has written into it
 // even when neither the service nor the logger has it open.
-func (s *service) holdOutput(fd int) {
+func (s *service) holdOutput(fd int, logger string) {
 	if s.output >= 0 {
 		_ = unix.Close(s.output) // nothing was written through it
 	}
-	s.output = fd
+	s.output, s.held = fd, logger
 }
 
 // openBlocking opens a FIFO without waiting, for a program that wants to wait when it reads or

@@ -53,7 +53,7 @@ func (s *service) wasNamed(name string) {
 func (s *service) putAgain() {
 	r := s.last
 	s.state.Fill(&r)
-	r.Supervise, r.Dir, r.Boot, r.Notify = s.self.PID, s.inode, s.self.Boot, s.notifyAddress
+	r.Supervise, r.Dir, r.Boot, r.Notify, r.Logger = s.self.PID, s.inode, s.self.Boot, s.notifyAddress, s.logger
 	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
 }
 
@@ -292,7 +292,7 @@ func (s *service) begin() error {
 	s.beginTally(b.Resume)
 	s.repeat(prior)
 	if b.Resume {
-		s.notifyAddress = prior.Notify
+		s.notifyAddress, s.logger = prior.Notify, prior.Logger
 	}
 	if b.Resume && prior.Program != "" {
 		if err := s.adopt(prior, &b); err != nil {

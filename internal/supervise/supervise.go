@@ -70,7 +70,9 @@ type service struct {
 	deaths        int               // entries of death_tally
 	late          []byte            // those that are still to be added to it
 	bad           []string          // settings files that are wrong
-	hadLog        bool
+	held          string            // the logger that output leads to, or event.NoLogger
+	logger        string            // the one that run writes to; empty: that is not known
+	isLoggerNew   bool              // which svscan has still to be told
 	needs         needs
 	notifyAddress string // of the notify socket, without the @
 	state         machine.State
@@ -85,7 +87,6 @@ type service struct {
 	greeting      []machine.Action // how a supervise that starts run at once says that it is here
 
 	serving   bool // ok has told clients that we are here
-	begun     bool // run was started at least once
 	upgrading bool // as soon as nothing is in the air
 	upgraded  bool // what is open came from the supervise before
 	done      bool
