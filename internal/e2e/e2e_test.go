@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == hoardArg {
 		os.Exit(hoardMain(os.Args[2:]))
 	}
+	if len(os.Args) > 3 && os.Args[1] == forbidArg {
+		os.Exit(forbidMain(os.Args[2:]))
+	}
 	if len(os.Args) > 3 && os.Args[1] == hammerArg {
 		os.Exit(hammerMain(os.Args[2:]))
 	}
@@ -154,7 +157,7 @@ func setup(env *testscript.Env, bin string) error {
 	if err != nil {
 		return err
 	}
-	env.Setenv("E2E", self) // with the argument e2e-hoard it is a parent that never waits
+	env.Setenv("E2E", self) // with the argument e2e-hoard it is a parent that never waits; e2e-forbid: see there
 	env.Setenv("PATH", bin+":"+services+":/usr/local/sbin:/usr/sbin:/sbin:"+os.Getenv("PATH"))
 	env.Setenv("BIN", bin)
 	env.Setenv("EXAMPLES", examples)

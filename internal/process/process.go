@@ -21,6 +21,7 @@ var ErrGone = errors.New("process is gone")
 // for alive, and left alone.
 var (
 	ErrHidden  = errors.New("/proc does not show it")
+	ErrForeign = errors.New("/proc is that of another pid name space")
 	ErrNoStart = errors.New("its start time is not known")
 )
 

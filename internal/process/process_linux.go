@@ -26,8 +26,16 @@ func BootID() (string, error) {
 }
 
 // Identify returns what tells the process pid from every other that had or will have that pid.
-// The error is ErrGone if there is none, or if it is a zombie.
+// The error is ErrGone if there is none, or if it is a zombie; and ErrForeign if this process finds others
+// under its pids.
 func Identify(pid int) (svdir.Holder, error) {
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return svdir.Holder{}, ErrHidden
+	}
+	if self != strconv.Itoa(os.Getpid()) {
+		return svdir.Holder{}, ErrForeign
+	}
 	st, err := readStat(pid)
 	if err != nil {
 		return svdir.Holder{}, err
@@ -116,6 +124,9 @@ func Open(pid int, start uint64) (*Handle, error) {
 		return nil, ErrGone
 	}
 	if err != nil {
+		if hasEnded(pid, start) {
+			err = ErrGone
+		}
 		return nil, err
 	}
 	h := &Handle{pid, start, os.NewFile(uintptr(fd), "pidfd")}
@@ -132,6 +143,22 @@ func Open(pid int, start uint64) (*Handle, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// hasEnded reports that a process lives no more, where no pidfd can tell.
+func hasEnded(pid int, start uint64) bool {
+	st, err := readStat(pid)
+	return errors.Is(err, ErrGone) || err == nil && start != 0 && (st.start != start || st.zombie())
+}
+
+// CheckOpen reports why no process can be opened here: the kernel has no pidfds, or a filter of system calls
+// forbids them.
+func CheckOpen() error {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err == nil {
+		_ = unix.Close(fd) // it was only tried
+	}
+	return err
 }
 
 // Close forgets the process.

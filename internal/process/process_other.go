@@ -30,6 +30,9 @@ type Handle struct{ pid int }
 // Open is Linux's.
 func Open(int, uint64) (*Handle, error) { return nil, unsupported("a pidfd") }
 
+// CheckOpen is Linux's.
+func CheckOpen() error { return unsupported("a pidfd") }
+
 // Close forgets the process.
 func (h *Handle) Close() error { return nil }
 

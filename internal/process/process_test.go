@@ -101,12 +101,21 @@ func TestStageBecomesItsProgram(t *testing.T) {
 
 // The program has the descriptors that it is given, and no others, wherever they come from.
 func TestStageDescriptors(t *testing.T) {
-	for extra, want := range map[int]string{0: "0 1 2", 3: "0 1 2 3", 4: "0 1 2 4", 5: "0 1 2 5", 6: "0 1 2 6", 13: "0 1 2 13"} {
+	p := program(t, "#!/bin/sh\nfor fd in 0 1 2 3 4 5 6 7 8 9 $1; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done\n")
+	more := []int{0, 3, 4, 5, 6}
+	for fd := range 30 {
+		more = append(more, 11+fd) // the shell has its script as the tenth; some of these are ours, as the end of the gate
+	}
+	for _, extra := range more {
+		want, high := strings.TrimSuffix(fmt.Sprint("0 1 2 ", extra), " 0"), ""
+		if extra > 10 {
+			high = strconv.Itoa(extra)
+		}
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := program(t, "#!/bin/sh\nfor fd in 0 1 2 3 4 5 6 7 8 9 13; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done\n")
+		p.Args = []string{"./run", high}
 		p.Files, p.Extra, p.ExtraAs = [3]int{int(r.Fd()), int(w.Fd()), int(w.Fd())}, 2, extra
 		s, err := StartStage(p)
 		if err != nil {
@@ -122,6 +131,7 @@ func TestStageDescriptors(t *testing.T) {
 		}
 		wait(t, s.PID)
 		out, err := io.ReadAll(r)
+		err = errors.Join(err, r.Close())
 		if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != want {
 			t.Errorf("with %d more it has %s, not %s: %v", extra, got, want, err)
 		}
@@ -330,4 +340,5 @@ func TestSignals(t *testing.T) {
 	if err := s.Release(syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE); err != nil {
 		t.Error(err)
 	}
+	_ = s.Take() // of the write
 }

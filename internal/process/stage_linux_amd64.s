@@ -62,6 +62,9 @@ placed:
 child:
 	MOVQ	$SYS_setsid, AX
 	SYSCALL
+	MOVQ	stageWork_gateEnd(BX), DI	// or there would never be an end of file; first, before its number is another's
+	MOVQ	$SYS_close, AX
+	SYSCALL
 	MOVQ	stageWork_result(BX), R13	// where a failure is told
 	LEAQ	stageWork_moves(BX), R12	// first out of each other's way
 aside:
@@ -93,9 +96,6 @@ move:
 	ADDQ	$stageMove__size, R12
 	JMP	move
 moved:
-	MOVQ	stageWork_gateEnd(BX), DI	// or there would never be an end of file
-	MOVQ	$SYS_close, AX
-	SYSCALL
 	LEAQ	stageWork_moves(BX), R12
 	MOVLQSX	stageMove_to(R12), R14
 	MOVLQSX	(stageMove__size+stageMove_to)(R12), R13

@@ -40,6 +40,9 @@ func (s *scanner) prepare() error {
 	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		s.print.Warn("become", "a child subreaper", err)
 	}
+	if err := process.CheckOpen(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.print.Warn("adopt", "what is running", err)
+	}
 	s.env = environment(os.Environ())
 	return nil
 }

@@ -127,7 +127,11 @@ func (s *scanner) tryUpgrade() {
 		return // one is under way
 	}
 	s.trial = trial{}
-	if err := s.try(s.binary, "svscan", "--version"); err != nil {
+	err := process.CheckOpen() // or the new one would find no supervise again
+	if err == nil {
+		err = s.try(s.binary, "svscan", "--version")
+	}
+	if err != nil {
 		s.print.Warn("upgrade to", s.binary, err)
 	}
 }

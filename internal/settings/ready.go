@@ -53,10 +53,12 @@ func ParseProbe(line string) (string, error) {
 	}
 	good := false
 	switch words[0] {
-	case "tcp", "unix":
+	case "tcp":
+		good = len(words) == 2 && strings.Contains(strings.TrimRight(words[1], ":"), ":")
+	case "unix":
 		good = len(words) == 2
 	case "http":
-		good = len(words) == 2 || len(words) == 3
+		good = (len(words) == 2 || len(words) == 3) && hasURL(words[1])
 	case "exec":
 		good = len(words) >= 2
 	}
@@ -64,6 +66,12 @@ func ParseProbe(line string) (string, error) {
 		return "", ErrProbe
 	}
 	return line, nil
+}
+
+// hasURL reports that a word begins as a URL of the web does.
+func hasURL(word string) bool {
+	scheme, rest, _ := strings.Cut(word, "://")
+	return (scheme == "http" || scheme == "https") && rest != ""
 }
 
 // Hooks are the programs of hooks/ that are there.

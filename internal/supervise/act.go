@@ -94,6 +94,7 @@ func (s *service) problem(file string, err error) {
 // spawn starts the stage of a program, and answers with Staged or NotRun.
 func (s *service) spawn(a machine.Spawn) {
 	if a.Role == machine.Run {
+		s.orphaned = false
 		s.beginForks()
 	}
 	stage, err := s.stage(a)

@@ -31,6 +31,7 @@ const (
 	noteReady                   // the FIFO ready has bytes
 	noteNotify                  // the notify socket has datagrams
 	noteNeed                    // a service that is needed has notified something
+	noteOrphan                  // a process that run has left behind, and that is no child, has died
 )
 
 // A note is what a goroutine that waits in the poller says to the loop.
@@ -169,6 +170,8 @@ func (s *service) noted(n note) {
 		} else if !s.events.holds() {
 			s.was = ""
 		}
+	case noteOrphan:
+		s.step(machine.Died{Leftover: s.leftover(0), Heir: s.heirOf(0)})
 	case noteSignals: // taken before any note
 	}
 }
@@ -324,6 +327,7 @@ func (s *service) leftover(dead int) (left machine.Leftover) {
 		left = leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
 	}
 	s.addOrphans(&left)
+	s.addGroup(&left, s.state.RunPID)
 	return left
 }
 

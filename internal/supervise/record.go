@@ -307,8 +307,13 @@ func (s *service) begin() error {
 	if b.Resume {
 		s.keepOutput()
 	}
+	s.orphaned = b.Resume && s.isForeign(prior)
 	if s.upgraded && !b.Alive {
 		b.Left = leftBelow(prior.Group)
+	}
+	if s.orphaned && !b.Alive && prior.Forked == "" {
+		s.readSettings() // whether a start is to wait
+		s.addGroup(&b.Left, prior.Group)
 	}
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))

@@ -80,7 +80,9 @@ type service struct {
 	handed        event.Record   // the record that the supervise before an upgrade has handed on
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
-	forked        *forked // nil if run stays in the foreground
+	forked        *forked        // nil if run stays in the foreground
+	orphaned      bool           // what run leaves behind is not below this supervise
+	awaited       map[int]uint64 // those of them whose death is told: pid → start time
 	decoder       control.Decoder
 	inbox         chan note
 	queue         []machine.What   // answers to actions, before anything else

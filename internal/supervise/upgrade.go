@@ -134,9 +134,12 @@ func (s *service) upgrade() {
 	s.stepQueued()
 }
 
-// isRecorded reports why the new binary would not find what it must know: without it, it would start a
-// second copy of the service.
+// isRecorded reports why the new binary would not find what it must know, or could not adopt what runs: it would
+// leave that alone, or start a second copy.
 func (s *service) isRecorded() error {
+	if err := process.CheckOpen(); err != nil {
+		return err
+	}
 	if err := s.drafts[svdir.StateFile].err; err != nil {
 		return err
 	}
