@@ -157,6 +157,9 @@ func (m *monitor) work(now time.Time) {
 		if s.stale || !s.lookAt.IsZero() && !s.lookAt.After(now) {
 			m.load(s, now)
 		}
+		if !s.settleAt.IsZero() && !s.settleAt.After(now) {
+			m.settle(s)
+		}
 	}
 	m.setTick(now)
 	if !m.tickAt.IsZero() && !m.tickAt.After(now) {
@@ -171,7 +174,7 @@ func (m *monitor) work(now time.Time) {
 func (m *monitor) due() time.Time {
 	due := earlier(m.tickAt, m.out.retryAt)
 	for _, s := range m.services {
-		due = earlier(earlier(due, s.due()), s.lookAt)
+		due = earlier(earlier(due, s.due()), earlier(s.lookAt, s.settleAt))
 	}
 	return due
 }
