@@ -70,7 +70,6 @@ func Run(ctx context.Context, c Config) error {
 	defer m.watch.close()
 	m.forgetSamples()
 	m.loadTold()
-	killOrphans()
 	m.addHost()
 	items := make(chan subscribe.Item, itemsHeld)
 	ended := make(chan error, 1)
