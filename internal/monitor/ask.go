@@ -49,7 +49,7 @@ func (m *monitor) ask(s *service, now time.Time) {
 			m.observe(s, c, c.compare(s.deathsNow(now), true))
 		case rule.Host:
 			c.due = now.Add(c.rule.Every)
-			m.observe(s, c, c.compare(m.host.Get(c.rule.Subject.Name)))
+			m.observe(s, c, c.compare(c.host.Get(c.rule.Subject.Name)))
 		case rule.Beat:
 			m.listen(s, c, now)
 		case rule.Printed:

@@ -43,7 +43,6 @@ type monitor struct {
 	services map[string]*service
 	seen     map[string]bool // in the snapshot that comes in; nil when none does
 	sampler  *sampler.Sampler
-	host     sampler.Host
 	out      outbox
 	watch    *watch
 	results  chan result

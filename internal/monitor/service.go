@@ -52,6 +52,7 @@ type check struct {
 	busy    bool
 	unknown bool // that it is has been told
 	file    fileState
+	host    sampler.Host // as it was at the last sample
 	owed    []debt
 }
 
