@@ -28,6 +28,7 @@ func (m *monitor) tell(s *service, c *check, r event.Record, o observation) even
 		r.Reason = o.why
 	}
 	r = told(c, r, o)
+	m.badStale = m.badStale || r.Event == event.RuleBad || r.Event == event.RuleGood
 	return m.out.event(r)
 }
 

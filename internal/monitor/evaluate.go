@@ -64,6 +64,7 @@ func (m *monitor) observeEach(s *service, c *check) {
 		each[member.ID] = count
 		m.turn(s, c, edge, o)
 	}
+	m.endEach(s, c, each, event.Record{Event: event.RuleGood, Reason: "it has ended"})
 	c.each = each
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vigil/internal/event"
 	"vigil/internal/rule"
 	"vigil/internal/settings"
 	"vigil/internal/svdir"
@@ -50,13 +49,22 @@ func (m *monitor) load(s *service, now time.Time) {
 			checks[name] = old
 			return
 		}
-		checks[name] = &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
+		c := &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
+		m.resume(s, c)
+		checks[name] = c
 	})
 	m.report(s, svdir.Rules, err)
 	m.forgetRemoved(s, there)
+	if err == nil {
+		m.endRemoved(s, there)
+	}
 	for name, c := range s.checks {
-		if checks[name] == nil && c.count.Bad {
-			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "removed"}, observation{})
+		switch checks[name] {
+		case c:
+		case nil:
+			m.end(s, c, "removed")
+		default:
+			m.end(s, c, "changed")
 		}
 	}
 	s.checks = checks

@@ -51,7 +51,10 @@ type monitor struct {
 	tickAt   time.Time     // zero: not sampling
 	told     bool          // the file of samples is there
 	reported map[string]string
-	unsaved  bool // reported is not what is in its file
+	unsaved  bool              // reported is not what is in its file
+	wasBad   map[string]string // for the last svmon, as in its file; of rules that were not looked at yet
+	badSaved []byte            // that file
+	badStale bool              // it may have to be written
 }
 
 // Run monitors until ctx is done.
@@ -69,6 +72,7 @@ func Run(ctx context.Context, c Config) error {
 	defer m.watch.close()
 	m.forgetSamples()
 	m.loadTold()
+	m.loadBad()
 	m.addHost()
 	items := make(chan subscribe.Item, itemsHeld)
 	ended := make(chan error, 1)
@@ -104,6 +108,7 @@ func (m *monitor) loop(ctx context.Context, items <-chan subscribe.Item, ended <
 		m.work(time.Now())
 		m.saveTold()
 		m.out.flush(time.Now())
+		m.saveBad()
 		if due := m.due(); due.IsZero() {
 			timer.Stop()
 		} else {

@@ -65,7 +65,7 @@ func (s *service) hearOwed(r *event.Record, now time.Time) {
 // settle gives the commands again that no supervise has, where they are still of use: a service is restarted for
 // what the run of then did, and not for that twice.
 func (m *monitor) settle(s *service) {
-	s.settleAt = time.Time{}
+	s.settleAt, m.badStale = time.Time{}, true
 	r, err := s.state()
 	for _, c := range s.sorted() {
 		c.owed = slices.DeleteFunc(c.owed, func(d debt) bool { return s.unmonitored || err != nil || d.isMoot(&r) })

@@ -80,6 +80,7 @@ func (m *monitor) hear(r *event.Record, now time.Time) {
 		}
 		m.seen = nil
 		m.forgetServices()
+		m.forgetBad()
 		return
 	case event.Removed:
 		m.drop(r.Service)
@@ -134,6 +135,7 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 		return
 	}
 	s.hearOwed(r, now)
+	m.badStale = m.badStale || r.Event == event.Command // it may have paid a debt
 	s.phase = r.State
 	pid := 0
 	if r.State == event.PhaseUp || r.State == event.PhaseStopping {
@@ -172,7 +174,7 @@ func (m *monitor) begun(s *service) {
 		if c.aboutDeaths() {
 			continue // it is about many runs
 		}
-		c.count, c.each, c.file = c.count.Start(), nil, fileState{}
+		c.count, c.file = c.count.Start(), fileState{} // of its processes, each has its own
 	}
 }
 
@@ -186,10 +188,8 @@ func overrules(r *event.Record) bool {
 // forgive forgets the history of a service's rules.
 func (m *monitor) forgive(s *service) {
 	for _, c := range s.checks {
-		if c.count.Bad {
-			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "operator"}, observation{})
-		}
-		c.count, c.each, c.owed = rule.Count{}, nil, nil
+		m.end(s, c, "operator")
+		c.owed = nil
 	}
 }
 
