@@ -129,10 +129,7 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 		file := svdir.Rules + "/" + e.Name()
 		line, r, err := "", (*rule.Rule)(nil), trust.CheckAt(fd, file)
 		if err == nil {
-			line, err = settings.ReadLine(fd, file)
-		}
-		if err == nil {
-			r, err = rule.Parse(line)
+			line, r, err = readRule(fd, file)
 		}
 		if err == nil && host {
 			err = forHost(r)
@@ -140,6 +137,22 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 		each(e.Name(), line, r, err)
 	}
 	return nil
+}
+
+// readRule reads the file of one rule.
+func readRule(dir int, file string) (line string, r *rule.Rule, err error) {
+	content, err := settings.ReadContent(dir, file)
+	if err == nil {
+		line, err = settings.LineOf(content)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	r, err = rule.Parse(line)
+	if wrong, ok := errors.AsType[*rule.Error](err); ok {
+		wrong.Line, wrong.Column = settings.Place(content, wrong.Column)
+	}
+	return line, r, err
 }
 
 // forHost reports why a rule cannot be one of the host.
