@@ -104,6 +104,40 @@ func TestBadSurvives(t *testing.T) {
 	tick(50, "rule-good")
 }
 
+// TestUnmonitored: what was bad is not so any more, and nobody is reminded of it.
+func TestUnmonitored(t *testing.T) {
+	m, s := world(t)
+	rules := filepath.Join(m.scan, "web", "rules")
+	if err := os.MkdirAll(rules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(rules, "x"), []byte("check then restart"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.load(s, time.Now())
+	m.observe(s, s.checks["x"], observation{outcome: rule.Breach})
+	if got := m.out.kinds(t); got != "rule-bad action" {
+		t.Errorf("%q", got)
+	}
+	if err := os.WriteFile(filepath.Join(m.scan, "web", "unmonitored"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.load(s, time.Now())
+	if got, c := m.out.kinds(t), s.checks["x"]; got != "rule-good" || c.count.Bad || len(c.owed) > 0 {
+		t.Errorf("%q, %+v", got, c)
+	}
+}
+
+// TestNoInodes: what a file system does not count is unknown.
+func TestNoInodes(t *testing.T) {
+	for _, line := range []string{"inodes /proc < 50%", "inodes /proc < 50", "disk /proc < 50%", "disk /proc < 50M"} {
+		c := parsed(t, line)
+		if r := lookAtDisk(t.Context(), c, "/proc"); r.outcome != rule.Unknown || r.why == "" {
+			t.Errorf("%s: %+v", line, r.observation)
+		}
+	}
+}
+
 // TestOwed: what no supervise has told of is owed, until one tells of it or the operator decides.
 func TestOwed(t *testing.T) {
 	name := strings.Repeat("ä", 127) // more than a control FIFO carries, and no ASCII

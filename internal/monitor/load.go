@@ -68,6 +68,12 @@ func (m *monitor) load(s *service, now time.Time) {
 		}
 	}
 	s.checks = checks
+	if s.unmonitored {
+		for _, c := range s.sorted() {
+			m.end(s, c, "unmonitored")
+			c.owed = nil
+		}
+	}
 	s.detail.FDs, s.detail.IO = false, false
 	for _, c := range checks {
 		if c.rule.Subject.Kind == rule.Metric {

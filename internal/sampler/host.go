@@ -70,7 +70,8 @@ func spent(t *cpu.TimesStat) float64 {
 // A Disk is how full a file system is.
 type Disk struct {
 	Used, Percent             float64 // bytes
-	InodesUsed, InodesPercent float64 // of a file system that counts none, 0
+	InodesUsed, InodesPercent float64
+	HasSize, HasInodes        bool // it counts these
 }
 
 // DiskOf returns how full the file system of a path is.
@@ -79,5 +80,7 @@ func DiskOf(path string) (Disk, error) {
 	if err != nil {
 		return Disk{}, err
 	}
-	return Disk{float64(u.Used), u.UsedPercent, float64(u.InodesUsed), u.InodesUsedPercent}, nil
+	d := Disk{Used: float64(u.Used), Percent: u.UsedPercent, HasSize: u.Total > 0}
+	d.InodesUsed, d.InodesPercent, d.HasInodes = float64(u.InodesUsed), u.InodesUsedPercent, u.InodesTotal > 0
+	return d, nil
 }
