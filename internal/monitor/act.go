@@ -131,6 +131,10 @@ func (m *monitor) environment(s *service, c *check, o observation, kind string) 
 	if pid == 0 {
 		pid = s.pid
 	}
+	pidText := ""
+	if pid != 0 {
+		pidText = strconv.Itoa(pid)
+	}
 	instance := ""
 	if _, n, ok := svdir.Instance(s.name); ok {
 		instance = strconv.Itoa(n)
@@ -145,7 +149,7 @@ func (m *monitor) environment(s *service, c *check, o observation, kind string) 
 	}
 	return environment{
 		variables: []string{
-			"SV_NAME=" + s.name, "SV_INSTANCE=" + instance, "SV_PID=" + strconv.Itoa(pid), "SV_STATE=" + string(s.phase),
+			"SV_NAME=" + s.name, "SV_INSTANCE=" + instance, "SV_PID=" + pidText, "SV_STATE=" + string(s.phase),
 			"SV_EVENT=" + kind, "SV_RULE=" + c.name, "SV_VALUE=" + o.value, "SV_LIMIT=" + limit, "SV_WHY=" + o.why, "SV_DIR=" + dir,
 		},
 		record: told(c, event.Record{Time: time.Now(), Service: s.name, State: s.phase, PID: pid, By: by}, o),

@@ -30,7 +30,7 @@ func TestEachEnds(t *testing.T) {
 	for i, want := range []struct {
 		members []int
 		events  string
-	}{{[]int{9, 10}, "rule-bad rule-bad"}, {[]int{9}, "rule-good"}, {[]int{9}, ""}} {
+	}{{[]int{9, 10}, "rule-bad rule-bad"}, {[]int{9, 11}, "rule-good rule-bad"}, {[]int{9}, "rule-good"}, {[]int{9}, ""}} {
 		if got := tick(want.members...); got != want.events {
 			t.Errorf("tick %d: %q, want %q", i, got, want.events)
 		}
