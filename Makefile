@@ -16,13 +16,17 @@ TORTURE ?=
 
 COMMANDS := svscan supervise svc svstat svevents svmon
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
+# Where commands begin that do something before Go's runtime.
+ifeq ($(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH),linux/amd64)
+BEGIN_supervise := -E vigil/internal/process.slackEntry
+BEGIN_svc := -E vigil/internal/early.svc
+BEGIN_svstat := -E vigil/internal/early.svstat
+endif
 # No symbols and no cgo: what supervise links is memory that every service costs.
-# Where supervise begins, before Go's runtime: see internal/process/slack_linux_amd64.s.
-ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E vigil/internal/process.slackEntry)
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # Go 1.26's new collector keeps its marks in every span, which is a tenth of a supervise's memory; supervise hardly
 # ever collects anything.
-COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),GOEXPERIMENT=nogreenteagc)
+COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),nogreenteagc)
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 
@@ -41,9 +45,11 @@ PURE := ./internal/machine
 
 all: bin
 
-bin: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(filter-out supervise,$(COMMANDS)))
-	$(COLLECTOR) CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(ENTRY)' -o $(BIN)/ ./cmd/supervise
+bin: $(addprefix $(BIN)/,$(COMMANDS))
+
+$(BIN)/supervise: export GOEXPERIMENT := $(COLLECTOR)
+$(BIN)/%: FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(BEGIN_$*)' -o $(BIN)/ ./cmd/$*
 
 demo: bin
 	examples/demo/story bin

@@ -18,6 +18,7 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/command"
+	_ "vigil/internal/early" // where it is linked to begin
 	"vigil/internal/svdir"
 )
 

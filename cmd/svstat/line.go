@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"strconv"
 	"time"
 
 	"vigil/internal/cli"
@@ -12,32 +11,11 @@ import (
 
 // line is daemontools' line of a service, to the letter.
 func (s *service) line(now time.Time) string {
-	name := cli.Printable(s.Name) + ": "
+	name := cli.Printable(s.Name)
 	if s.fault != nil {
-		return name + cli.Cause(s.fault) + "\n"
+		return name + ": " + cli.Cause(s.fault) + "\n"
 	}
-	r := s.status
-	text := name + "down "
-	if r.PID != 0 {
-		text = name + "up (pid " + strconv.Itoa(r.PID) + ") "
-	}
-	// The difference of the seconds, not the seconds of the difference, as daemontools counts.
-	text += strconv.FormatInt(max(now.Unix()-r.Stamp.Unix(), 0), 10) + " seconds"
-	for _, flag := range []struct {
-		on   bool
-		text string
-	}{
-		{r.PID != 0 && s.downed, ", normally down"},
-		{r.PID == 0 && !s.downed, ", normally up"},
-		{r.PID != 0 && r.Paused, ", paused"},
-		{r.PID == 0 && r.Want == 'u', ", want up"},
-		{r.PID != 0 && r.Want == 'd', ", want down"},
-	} {
-		if flag.on {
-			text += flag.text
-		}
-	}
-	return text + "\n"
+	return string(s.status.AppendLine(nil, name, s.downed, now.Unix()))
 }
 
 // writeLines writes daemontools' line of each service.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vigil/internal/cli"
+	_ "vigil/internal/early" // where it is linked to begin
 )
 
 func main() { cli.Main("svstat", run) }

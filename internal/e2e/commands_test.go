@@ -305,7 +305,10 @@ func cmdWrite(ts *testscript.TestScript, _ bool, args []string) {
 		content.WriteString(line + "\n")
 	}
 	path := ts.MkAbs(args[0])
-	ts.Check(os.WriteFile(path, []byte(content.String()), 0o644))
+	syscall.ForkLock.RLock() // a child that another script forks now would hold it open, and it could not be executed
+	err := os.WriteFile(path, []byte(content.String()), 0o644)
+	syscall.ForkLock.RUnlock()
+	ts.Check(err)
 	if strings.HasPrefix(content.String(), "#!") {
 		ts.Check(os.Chmod(path, 0o755))
 	}

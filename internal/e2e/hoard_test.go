@@ -33,10 +33,14 @@ func hoardMain(args []string) int {
 	}
 }
 
-// condition tells scripts what the kernel has: [pidfd-exit], the ioctl PIDFD_GET_INFO with the exit
+// condition tells scripts whether the commands have the race detector, [race], and what the kernel has: [pidfd-exit], the ioctl PIDFD_GET_INFO with the exit
 // status of a process that was reaped (Linux 6.15).
 func condition(name string) (bool, error) {
-	if name != "pidfd-exit" {
+	switch name {
+	case "race":
+		return raceEnabled, nil
+	case "pidfd-exit":
+	default:
 		return false, fmt.Errorf("unknown condition %s", name)
 	}
 	var u unix.Utsname

@@ -174,6 +174,8 @@ func (in *intake) record(b *batch, r *event.Record, now time.Time) {
 func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
 	last, known := in.last(r)
 	switch {
+	case !known && r.N > 1:
+		return false, 1 // those that told its name before were lost, or its service was supervised without a hub
 	case !known || r.N == last.N+1:
 		return false, 0
 	case r.N == last.N && (!last.Removed && !last.Added || r.Time.Equal(last.Time)):

@@ -56,11 +56,11 @@ func TestCounts(t *testing.T) {
 		want []string
 	}{
 		"in order":                {at("a", "up", 1, 1) + at("a", "down", 2, 2), []string{"1 a up", "2 a down"}},
-		"begins anywhere":         {at("a", "up", 57, 1), []string{"1 a up"}},
-		"repeated":                {at("a", "up", 7, 1) + at("a", "up", 7, 1) + at("a", "up", 7, 9), []string{"1 a up"}},
-		"an older state":          {at("a", "up", 6, 1) + at("a", "down", 7, 2) + at("a", "up", 6, 1), []string{"1 a up", "2 a down"}},
+		"nobody known":            {at("b", "up", 57, 1), []string{"1 b gap 1-56=56", "2 b up"}},
+		"repeated":                {at("a", "up", 9, 1) + at("a", "up", 9, 1) + at("a", "up", 9, 9), []string{"1 a up"}},
+		"an older state":          {at("a", "up", 9, 1) + at("a", "down", 10, 2) + at("a", "up", 9, 1), []string{"1 a up", "2 a down"}},
 		"a hole":                  {at("a", "up", 1, 1) + at("a", "down", 5, 2), []string{"1 a up", "2 a gap 2-4=3", "3 a down"}},
-		"each its own":            {at("a", "up", 1, 1) + at("b", "up", 9, 2) + at("a", "down", 2, 3), []string{"1 a up", "2 b up", "3 a down"}},
+		"each its own":            {at("a", "up", 1, 1) + at("b", "up", 1, 2) + at("a", "down", 2, 3), []string{"1 a up", "2 b up", "3 a down"}},
 		"svscan's own":            {at("a", "up", 9, 1) + by(at("a", "added", 1, 2)) + by(at("b", "added", 2, 2)), []string{"1 a up", "2 a added", "3 b added"}},
 		"svscan's hole":           {by(at("a", "added", 1, 2)) + by(at("b", "added", 3, 2)), []string{"1 a added", "2 b gap 2-2=1", "3 b added"}},
 		"made anew":               {at("a", "up", 9, 1) + at("a", "supervised", 1, 2), []string{"1 a up", "2 a supervised"}},
@@ -104,7 +104,7 @@ func TestCounts(t *testing.T) {
 		},
 		"renamed to a name that was another's": {
 			at("a", "up", 9, 1) + at("b", "up", 40, 1) + by(at("b", "removed", 1, 2)) + was(at("b", "adopted", 12, 3), "a"),
-			[]string{"1 a up", "2 b up", "3 b removed", "4 b gap 10-11=2", "5 b adopted"},
+			[]string{"1 a up", "2 b gap 1-39=39", "3 b up", "4 b removed", "5 b gap 10-11=2", "6 b adopted"},
 		},
 		"renamed, and another has the name": {
 			at("a", "up", 9, 1) + renamed("a", "b", 1, 2) + by(at("a", "added", 3, 2)) + at("a", "supervised", 1, 3) + at("b", "adopted", 12, 4) + at("a", "up", 2, 5),
@@ -116,13 +116,13 @@ func TestCounts(t *testing.T) {
 		},
 		"renamed in turn": {
 			at("a", "up", 9, 1) + at("b", "up", 5, 1) + was(at("c", "adopted", 10, 2), "a") + was(at("a", "adopted", 7, 3), "b") + at("c", "up", 11, 4),
-			[]string{"1 a up", "2 b up", "3 c adopted", "4 a gap 6-6=1", "5 a adopted", "6 c up"},
+			[]string{"1 a up", "2 b gap 1-4=4", "3 b up", "4 c adopted", "5 a gap 6-6=1", "6 a adopted", "7 c up"},
 		},
-		"renamed by nobody known": {was(at("b", "adopted", 12, 2), "a"), []string{"1 b adopted"}},
+		"renamed by nobody known": {was(at("b", "adopted", 12, 2), "x"), []string{"1 b gap 1-11=11", "2 b adopted"}},
 		"no count":                {`{"service":"a","event":"mine"}` + "\n" + `{"service":"a","event":"mine"}` + "\n", []string{"1 a mine", "2 a mine"}},
 		"a sample":                {`{"service":"a","event":"sample"}` + "\n" + at("a", "up", 1, 1), []string{"0 a sample", "1 a up"}},
 	} {
-		in := intake{counts: map[string]count{}}
+		in := intake{counts: map[string]count{"a": {N: 8, Time: noon}}}
 		if got := take(t, &in, noon, c.text); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
@@ -257,7 +257,7 @@ func FuzzIntake(f *testing.F) {
 func TestKeptLinesAreKnown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	mine := func(seconds int) string { return strings.Replace(at("a", "mine", 0, seconds), `"n":0,`, "", 1) }
-	text := mine(1) + at("b", "up", 9, 1) + by(at("b", "removed", 1, 2)) + at("b", "supervised", 1, 3) + mine(4)
+	text := mine(1) + at("b", "up", 1, 1) + by(at("b", "removed", 1, 2)) + at("b", "supervised", 1, 3) + mine(4)
 	j, r := recovery(t, dir, boot)
 	j.epoch, r.fresh = "e", true
 	must(t, j.begin(r))

@@ -189,7 +189,9 @@ func (o *own) readState() error {
 	}
 	line, _, _ := bytes.Cut(b[:n], []byte("\n"))
 	r, err := event.Decode(line)
-	o.n = r.N
+	if r.Boot == o.self.Boot { // events are counted anew in each boot
+		o.n = r.N
+	}
 	return err
 }
 

@@ -159,6 +159,36 @@ func (r Record) PIDText() string {
 	return strconv.Itoa(r.PID) + "\n"
 }
 
+// LongestLine is what the line of daemontools' svstat has at most without the name, in bytes.
+const LongestLine = 128
+
+// AppendLine appends the line of daemontools' svstat for a service that has a supervise, to the letter. downed: it has
+// a down file; now: in seconds since 1970.
+func (r Record) AppendLine(b []byte, name string, downed bool, now int64) []byte {
+	b = append(append(b, name...), ": down "...)
+	if r.PID != 0 {
+		b = append(b[:len(b)-len("down ")], "up (pid "...)
+		b = append(strconv.AppendInt(b, int64(r.PID), 10), ") "...)
+	}
+	// The difference of the seconds, not the seconds of the difference, as daemontools counts.
+	b = append(strconv.AppendInt(b, max(now-r.Stamp.Unix(), 0), 10), " seconds"...)
+	for _, flag := range [...]struct {
+		on   bool
+		text string
+	}{
+		{r.PID != 0 && downed, ", normally down"},
+		{r.PID == 0 && !downed, ", normally up"},
+		{r.PID != 0 && r.Paused, ", paused"},
+		{r.PID == 0 && r.Want == 'u', ", want up"},
+		{r.PID != 0 && r.Want == 'd', ", want down"},
+	} {
+		if flag.on {
+			b = append(b, flag.text...)
+		}
+	}
+	return append(b, '\n')
+}
+
 // A Death is one entry of death_tally.
 type Death struct {
 	At     time.Time

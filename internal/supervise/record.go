@@ -277,6 +277,9 @@ func (s *service) begin() error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}
+	if prior.Boot != s.self.Boot {
+		prior.N, prior.Count = 0, 0 // events are counted anew in each boot, which is a new epoch of the hub
+	}
 	b := machine.Began{Down: s.isDown(), Prior: prior}
 	if s.upgraded {
 		b.Why = "upgrade"

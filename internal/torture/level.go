@@ -128,8 +128,12 @@ func (t *torture) zombies(ctx context.Context) error {
 			return err
 		}
 		now, left := map[int]time.Duration{}, 0
+		paused := map[int]bool{}
 		for _, p := range all {
-			if p.State != 'Z' {
+			paused[p.PID] = p.State == 'T'
+		}
+		for _, p := range all {
+			if p.State != 'Z' || paused[p.Parent] { // a service that is paused waits for nobody
 				continue
 			}
 			since, known := first[p.PID]

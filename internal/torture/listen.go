@@ -168,10 +168,13 @@ func (l *listener) told() uint64 {
 	return l.bytes
 }
 
+// bySvscan is the source of what svscan tells.
+const bySvscan = "/svscan"
+
 // source is whose count a record's n is.
 func source(r *event.Record) string {
 	if r.By != "" {
-		return "/" + r.By
+		return bySvscan
 	}
 	return r.Service
 }
@@ -372,6 +375,9 @@ func (l *listener) takeHole(item *subscribe.Item) {
 	c := l.from(source(r))
 	l.goOn(c, g.From)
 	switch {
+	case c.open && g.From == 1 && c.reused > 0: // of the one before or of another: the next word shows it
+		l.miss(r, anyNumber)
+		return
 	case c.open && g.To <= c.n:
 		return // we have heard what the hub has forgotten
 	case c.open && g.From <= c.n+1:

@@ -40,13 +40,17 @@ func hasNobody(s *service, i int, events []told) bool {
 }
 
 // A section is what was told since the last calm of the runs of one id, and what the one before it
-// has left: starts and deaths, by pid, of which the services themselves have not yet said anything.
+// has left: starts and deaths, by pid, of which the services themselves have not yet said anything, and what
+// is missing of runs that were too fresh to be judged.
 type section struct {
 	from           int // in the events of the id
 	starts, deaths map[int]int
+	missed         int
 }
 
-func newSection(from int) *section { return &section{from, map[int]int{}, map[int]int{}} }
+func newSection(from int) *section {
+	return &section{from: from, starts: map[int]int{}, deaths: map[int]int{}}
+}
 
 // take reports that there is one of pid, in the old section or in this one, and takes it away.
 func take(pid int, old, fresh map[int]int) bool {
@@ -63,6 +67,7 @@ func take(pid int, old, fresh map[int]int) bool {
 // each death once, but for as many as are missing by a gap. It returns the section that follows.
 func judgeTold(list []*service, events []told, old *section, missed int, bad complaint) *section {
 	next := newSection(len(events))
+	missed += old.missed
 	starts, deaths := maps.Clone(old.starts), maps.Clone(old.deaths)
 	exits := map[int][]event.Exit{}
 	for _, e := range events[old.from:] {
@@ -76,7 +81,7 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 			missed += int(min(e.missed, anyNumber))
 		}
 	}
-	lost := 0
+	lost, someFresh := 0, false
 	var what []string
 	miss := func(n int, format string, args ...any) {
 		lost += n
@@ -93,7 +98,7 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 			r := s.runs[i]
 			isFresh := !s.removed && s.isFresh(i)
 			if isFresh {
-				s.rest = i
+				s.rest, someFresh = i, true
 			}
 			s.restTold = isFresh && (r.told || r.at <= rig.Now()-freshTime)
 			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) {
@@ -115,6 +120,9 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 	}
 	if lost > missed {
 		bad("%d events are missing, and gaps tell of %d:\n  %s", lost, missed, strings.Join(what, "\n  "))
+	}
+	if someFresh {
+		next.missed = min(max(0, missed-lost), anyNumber)
 	}
 	return next
 }

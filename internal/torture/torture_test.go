@@ -71,6 +71,24 @@ func TestListenerFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestNameOfAnother: a hub that has lost all counts tells of another service under the name, and nobody knows what the
+// one before told last; or of the same, and repeats what it has told.
+func TestNameOfAnother(t *testing.T) {
+	const command = `{"seq":%d,"n":2,"service":"web","event":"command","command":"up","why":"c1"}`
+	for _, last := range []string{fmt.Sprintf(command, 5), `{"seq":5,"n":2,"service":"web","event":"ready"}`} {
+		l := newListener()
+		hear(t, l, `{"seq":1,"n":1,"service":"web","event":"up"}`, fmt.Sprintf(command, 2))
+		l.removed("web")
+		const gap = `{"seq":4,"event":"gap","service":"web","from":1,"to":1,"missed":1}`
+		if wrong := hear(t, l, `{"seq":3,"event":"gap"}`, gap, last); wrong != "" {
+			t.Fatal(wrong)
+		}
+		if !slices.ContainsFunc(l.by[idOf("web")], func(e told) bool { return e.missed == anyNumber }) {
+			t.Error("none is missing")
+		}
+	}
+}
+
 // TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
 func TestHeardLate(t *testing.T) {
 	at := time.Now().Add(-time.Hour)
@@ -120,6 +138,24 @@ func TestJudgeTold(t *testing.T) {
 		if (got == "") != (test.wrong == "") || !strings.Contains(got, test.wrong) {
 			t.Errorf("%v\nis wrong by %q, not %q", test.events, got, test.wrong)
 		}
+	}
+}
+
+// TestJudgeLater: the gap comes before the run that it stands for can be judged.
+func TestJudgeLater(t *testing.T) {
+	runs := []ownRun{{pid: 7, ended: true}, {pid: 8, at: rig.Now()}}
+	s := &service{character: &characters[0], name: "s", record: t.TempDir() + "/none", runs: runs}
+	var got []string
+	bad := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+	events := []told{{event: event.Starting, pid: 7}, {event: event.Gap, missed: 1}, {event: event.Starting, pid: 8}}
+	next := judgeTold([]*service{s}, events, newSection(0), 0, bad)
+	if got != nil || next.missed != 1 {
+		t.Fatalf("%q, and %d are missing", got, next.missed)
+	}
+	s.runs[0].told, s.runs[1].at = s.restTold, 0
+	events = append(events, told{event: event.Exited, pid: 8})
+	if next = judgeTold([]*service{s}, events, next, 0, bad); got != nil || next.missed != 0 {
+		t.Errorf("%q, and %d are missing", got, next.missed)
 	}
 }
 
