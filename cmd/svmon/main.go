@@ -11,6 +11,7 @@ import (
 )
 
 const usage = `svmon serve
+       svmon finish
        svmon top [-1] [NAME ...]
        svmon samples [-j] [NAME ...]
        svmon metrics [-i INTERVAL] FILE
@@ -23,6 +24,7 @@ const help = `usage: ` + usage + `
 Watches what services use, and does what their rules say; see svmon(8), svmon-rules(5) and svmon-notify(5).
 
   serve                be the monitor of a scan directory; svscan starts it as .svscan/svmon
+  finish               kill the programs that one which was killed has left hanging
   top                  a live table of services: what they use, their processes and their events
     -1, --once         print once what "samples" prints
   samples              print what services use now
@@ -59,6 +61,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case "serve":
 		return serve(ctx, rest, stderr)
+	case "finish":
+		return finish()
 	case "top":
 		return live(ctx, rest, stdout)
 	case "samples":

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -42,6 +43,16 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 		}
 	})
 	return monitor.Run(ctx, monitor.Config{Own: "..", Print: p, Rescan: rescan})
+}
+
+// finish kills what a monitor that was killed has left hanging.
+func finish() error {
+	scan, err := filepath.Abs("../..")
+	if err != nil {
+		return &cli.Failure{Doing: "find ../..", Err: err}
+	}
+	monitor.KillOrphans(scan)
+	return nil
 }
 
 // check looks at all rules and sinks of a scan directory.

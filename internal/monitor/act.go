@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -27,16 +28,16 @@ func (m *monitor) tell(s *service, c *check, r event.Record, o observation) even
 		r.Reason = o.why
 	}
 	r = told(c, r, o)
+	m.badStale = m.badStale || r.Event == event.RuleBad || r.Event == event.RuleGood
 	return m.out.event(r)
 }
 
 // act carries out the actions of a rule that has changed, and tells of it: what is told has been done.
 func (m *monitor) act(s *service, c *check, actions []rule.Action, o observation, kind event.Kind) {
-	why := "rule:" + c.name
 	failed := make([]error, len(actions))
 	for i, a := range actions {
 		if a.Verb != rule.Run {
-			failed[i] = m.do(s, a, why, o)
+			failed[i] = m.do(s, c, a, o)
 		}
 	}
 	r := m.tell(s, c, event.Record{Event: kind}, o)
@@ -44,15 +45,9 @@ func (m *monitor) act(s *service, c *check, actions []rule.Action, o observation
 		if a.Verb == rule.Alert {
 			continue // the event is the alert
 		}
-		done := event.Record{Event: event.Action, Why: why, Signal: a.Signal}
-		done.Extra = []event.Field{textField("action", string(a.Verb))}
-		if failed[i] != nil {
-			done.Reason = cause(failed[i])
-			m.print.Warn(string(a.Verb), s.name, failed[i])
-		}
-		m.tell(s, c, done, observation{pid: o.pid, value: o.value})
+		m.tellAction(s, c, a, failed[i], observation{pid: o.pid, value: o.value})
 		if a.Verb == rule.Fail {
-			m.out.event(event.Record{Service: s.name, Event: event.Failed, Why: why})
+			m.out.event(event.Record{Service: s.name, Event: event.Failed, Why: c.why()})
 		}
 		if a.Verb == rule.Run {
 			env := m.environment(s, c, o, string(kind))
@@ -62,21 +57,32 @@ func (m *monitor) act(s *service, c *check, actions []rule.Action, o observation
 	}
 }
 
+// tellAction tells of an action, and why it could not be done.
+func (m *monitor) tellAction(s *service, c *check, a rule.Action, err error, o observation) {
+	r := event.Record{Event: event.Action, Why: c.why(), Signal: a.Signal}
+	r.Extra = []event.Field{textField("action", string(a.Verb))}
+	if err != nil {
+		r.Reason = cause(err)
+		m.print.Warn(string(a.Verb), s.name, err)
+	}
+	m.tell(s, c, r, o)
+}
+
 // commands are those of the actions that are no more than one.
 var commands = map[rule.Verb]control.Command{
 	rule.Restart: control.Restart, rule.Stop: control.Down, rule.Fail: control.Down, rule.Reload: control.Reload,
 }
 
 // do carries one action out. None of them waits.
-func (m *monitor) do(s *service, a rule.Action, why string, o observation) error {
+func (m *monitor) do(s *service, c *check, a rule.Action, o observation) error {
 	switch a.Verb {
 	case rule.Alert, rule.Run:
 		return nil
 	case rule.Signal:
-		return m.signal(s, control.Signal(a.Signal), why, o.pid)
+		return m.signal(s, c, a, o.pid)
 	case rule.Restart, rule.Stop, rule.Fail, rule.Reload:
 	}
-	return m.command(s, commands[a.Verb], why)
+	return m.order(s, c, a, commands[a.Verb])
 }
 
 func (m *monitor) command(s *service, c control.Command, why string) error {
@@ -85,15 +91,20 @@ func (m *monitor) command(s *service, c control.Command, why string) error {
 		return err
 	}
 	defer func() { _ = unix.Close(dir) }() // nothing was written
-	return fifo.Send(dir, svdir.Supervise+"/"+svdir.Control, control.Encode(why, c))
+	err = fifo.Send(dir, svdir.Supervise+"/"+svdir.Control, control.Encode(why, c))
+	if errors.Is(err, unix.ENXIO) {
+		return svdir.ErrNotSupervised
+	}
+	return err
 }
 
 // signal sends a signal to the service through its supervise, so that this knows why; or to one of its
 // processes.
-func (m *monitor) signal(s *service, sig control.Signal, why string, pid int) error {
+func (m *monitor) signal(s *service, c *check, a rule.Action, pid int) error {
+	sig := control.Signal(a.Signal)
 	for _, e := range control.Entries {
 		if e.Signal == sig && (pid == 0 || pid == s.pid) {
-			return m.command(s, e.Command, why)
+			return m.order(s, c, a, e.Command)
 		}
 	}
 	start := s.start
@@ -120,6 +131,10 @@ func (m *monitor) environment(s *service, c *check, o observation, kind string) 
 	if pid == 0 {
 		pid = s.pid
 	}
+	pidText := ""
+	if pid != 0 {
+		pidText = strconv.Itoa(pid)
+	}
 	instance := ""
 	if _, n, ok := svdir.Instance(s.name); ok {
 		instance = strconv.Itoa(n)
@@ -134,7 +149,7 @@ func (m *monitor) environment(s *service, c *check, o observation, kind string) 
 	}
 	return environment{
 		variables: []string{
-			"SV_NAME=" + s.name, "SV_INSTANCE=" + instance, "SV_PID=" + strconv.Itoa(pid), "SV_STATE=" + string(s.phase),
+			"SV_NAME=" + s.name, "SV_INSTANCE=" + instance, "SV_PID=" + pidText, "SV_STATE=" + string(s.phase),
 			"SV_EVENT=" + kind, "SV_RULE=" + c.name, "SV_VALUE=" + o.value, "SV_LIMIT=" + limit, "SV_WHY=" + o.why, "SV_DIR=" + dir,
 		},
 		record: told(c, event.Record{Time: time.Now(), Service: s.name, State: s.phase, PID: pid, By: by}, o),

@@ -49,7 +49,7 @@ func (m *monitor) ask(s *service, now time.Time) {
 			m.observe(s, c, c.compare(s.deathsNow(now), true))
 		case rule.Host:
 			c.due = now.Add(c.rule.Every)
-			m.observe(s, c, c.compare(m.host.Get(c.rule.Subject.Name)))
+			m.observe(s, c, c.compare(c.host.Get(c.rule.Subject.Name)))
 		case rule.Beat:
 			m.listen(s, c, now)
 		case rule.Printed:
@@ -154,17 +154,27 @@ func lookAtDisk(ctx context.Context, c *check, path string) result {
 		if a.err != nil {
 			return result{observation: observation{why: cause(a.err)}}
 		}
-		n := a.disk.Used
-		switch l := c.rule.Limit; {
-		case c.rule.Subject.Kind == rule.Inodes && l.Unit == rule.Percent:
-			n = a.disk.InodesPercent
-		case c.rule.Subject.Kind == rule.Inodes:
-			n = a.disk.InodesUsed
-		case l.Unit == rule.Percent:
-			n = a.disk.Percent
-		}
-		return result{observation: c.compare(n, true)}
+		return result{observation: c.compareDisk(&a.disk)}
 	}
+}
+
+// compareDisk makes an observation of a file system.
+func (c *check) compareDisk(d *sampler.Disk) observation {
+	n, known := d.Used, d.HasSize
+	percent := c.rule.Limit.Unit == rule.Percent
+	switch isInodes := c.rule.Subject.Kind == rule.Inodes; {
+	case isInodes && percent:
+		n, known = d.InodesPercent, d.HasInodes
+	case isInodes:
+		n, known = d.InodesUsed, d.HasInodes
+	case percent:
+		n = d.Percent
+	}
+	o := c.compare(n, known)
+	if !known {
+		o.why = "the file system does not count this"
+	}
+	return o
 }
 
 // A fileState is a file as it was seen last.

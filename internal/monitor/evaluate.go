@@ -56,11 +56,15 @@ func (s *service) sorted() []*check {
 // observeEach evaluates a rule for every process by itself.
 func (m *monitor) observeEach(s *service, c *check) {
 	each := make(map[sample.ID]rule.Count, len(s.sample.Members))
+	for _, member := range s.sample.Members {
+		each[member.ID] = c.each[member.ID]
+	}
+	m.endEach(s, c, each, event.Record{Event: event.RuleGood, Reason: "it has ended"}) // before another is bad
 	for i := range s.sample.Members {
 		member := &s.sample.Members[i]
 		o := c.compare(s.figure(c.rule, &member.Figures))
 		o.pid = member.PID
-		count, edge := c.each[member.ID].Add(c.rule, o.outcome)
+		count, edge := each[member.ID].Add(c.rule, o.outcome)
 		each[member.ID] = count
 		m.turn(s, c, edge, o)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vigil/internal/event"
 	"vigil/internal/rule"
 	"vigil/internal/settings"
 	"vigil/internal/svdir"
@@ -50,16 +49,31 @@ func (m *monitor) load(s *service, now time.Time) {
 			checks[name] = old
 			return
 		}
-		checks[name] = &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
+		c := &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
+		m.resume(s, c)
+		checks[name] = c
 	})
 	m.report(s, svdir.Rules, err)
 	m.forgetRemoved(s, there)
+	if err == nil {
+		m.endRemoved(s, there)
+	}
 	for name, c := range s.checks {
-		if checks[name] == nil && c.count.Bad {
-			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "removed"}, observation{})
+		switch checks[name] {
+		case c:
+		case nil:
+			m.end(s, c, "removed")
+		default:
+			m.end(s, c, "changed")
 		}
 	}
 	s.checks = checks
+	if s.unmonitored {
+		for _, c := range s.sorted() {
+			m.end(s, c, "unmonitored")
+			c.owed = nil
+		}
+	}
 	s.detail.FDs, s.detail.IO = false, false
 	for _, c := range checks {
 		if c.rule.Subject.Kind == rule.Metric {
@@ -121,10 +135,7 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 		file := svdir.Rules + "/" + e.Name()
 		line, r, err := "", (*rule.Rule)(nil), trust.CheckAt(fd, file)
 		if err == nil {
-			line, err = settings.ReadLine(fd, file)
-		}
-		if err == nil {
-			r, err = rule.Parse(line)
+			line, r, err = readRule(fd, file)
 		}
 		if err == nil && host {
 			err = forHost(r)
@@ -132,6 +143,22 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 		each(e.Name(), line, r, err)
 	}
 	return nil
+}
+
+// readRule reads the file of one rule.
+func readRule(dir int, file string) (line string, r *rule.Rule, err error) {
+	content, err := settings.ReadContent(dir, file)
+	if err == nil {
+		line, err = settings.LineOf(content)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	r, err = rule.Parse(line)
+	if wrong, ok := errors.AsType[*rule.Error](err); ok {
+		wrong.Line, wrong.Column = settings.Place(content, wrong.Column)
+	}
+	return line, r, err
 }
 
 // forHost reports why a rule cannot be one of the host.

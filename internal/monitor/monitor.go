@@ -43,7 +43,6 @@ type monitor struct {
 	services map[string]*service
 	seen     map[string]bool // in the snapshot that comes in; nil when none does
 	sampler  *sampler.Sampler
-	host     sampler.Host
 	out      outbox
 	watch    *watch
 	results  chan result
@@ -52,7 +51,10 @@ type monitor struct {
 	tickAt   time.Time     // zero: not sampling
 	told     bool          // the file of samples is there
 	reported map[string]string
-	unsaved  bool // reported is not what is in its file
+	unsaved  bool              // reported is not what is in its file
+	wasBad   map[string]string // for the last svmon, as in its file; of rules that were not looked at yet
+	badSaved []byte            // that file
+	badStale bool              // it may have to be written
 }
 
 // Run monitors until ctx is done.
@@ -70,7 +72,7 @@ func Run(ctx context.Context, c Config) error {
 	defer m.watch.close()
 	m.forgetSamples()
 	m.loadTold()
-	killOrphans()
+	m.loadBad()
 	m.addHost()
 	items := make(chan subscribe.Item, itemsHeld)
 	ended := make(chan error, 1)
@@ -106,6 +108,7 @@ func (m *monitor) loop(ctx context.Context, items <-chan subscribe.Item, ended <
 		m.work(time.Now())
 		m.saveTold()
 		m.out.flush(time.Now())
+		m.saveBad()
 		if due := m.due(); due.IsZero() {
 			timer.Stop()
 		} else {
@@ -157,6 +160,9 @@ func (m *monitor) work(now time.Time) {
 		if s.stale || !s.lookAt.IsZero() && !s.lookAt.After(now) {
 			m.load(s, now)
 		}
+		if !s.settleAt.IsZero() && !s.settleAt.After(now) {
+			m.settle(s)
+		}
 	}
 	m.setTick(now)
 	if !m.tickAt.IsZero() && !m.tickAt.After(now) {
@@ -171,7 +177,7 @@ func (m *monitor) work(now time.Time) {
 func (m *monitor) due() time.Time {
 	due := earlier(m.tickAt, m.out.retryAt)
 	for _, s := range m.services {
-		due = earlier(earlier(due, s.due()), s.lookAt)
+		due = earlier(earlier(due, s.due()), earlier(s.lookAt, s.settleAt))
 	}
 	return due
 }

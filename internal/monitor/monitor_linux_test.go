@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vigil/internal/cli"
 	"vigil/internal/event"
 	"vigil/internal/rule"
@@ -151,7 +153,7 @@ func TestPIDUsedAgain(t *testing.T) {
 	for i, want := range []struct {
 		start  time.Duration
 		events string
-	}{{1, ""}, {2, ""}, {2, "rule-bad"}, {2, ""}, {3, ""}, {3, "rule-bad"}} {
+	}{{1, ""}, {2, ""}, {2, "rule-bad"}, {2, ""}, {3, "rule-good"}, {3, "rule-bad"}} {
 		if got := tick(want.start); got != want.events {
 			t.Errorf("tick %d: %q, want %q", i, got, want.events)
 		}
@@ -274,6 +276,34 @@ func TestToldOnce(t *testing.T) {
 	if len(m.reported) != 0 {
 		t.Errorf("of a service that has gone %v is known", m.reported)
 	}
+}
+
+// TestTwoRulesOfTheProcessors: each is about the time since it was evaluated last, not since the other was.
+func TestTwoRulesOfTheProcessors(t *testing.T) {
+	m, s := world(t)
+	for _, name := range []string{"a", "b"} {
+		c := parsed(t, "host.cpu >= 0%")
+		c.name, c.due = name, time.Now()
+		s.checks[name] = c
+	}
+	at := time.Now()
+	m.ask(s, at)
+	for begun := used(t); used(t) < begun+100*time.Millisecond; { // ten ticks of the kernel's, by ourselves
+	}
+	m.ask(s, at.Add(time.Hour))
+	if got := m.out.kinds(t); got != "rule-bad rule-bad" {
+		t.Errorf("%q", got)
+	}
+}
+
+// used is the time that this process has had a processor.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano())
 }
 
 func TestNothingToDo(t *testing.T) {

@@ -2,5 +2,5 @@
 
 package monitor
 
-// killOrphans does nothing: elsewhere than on Linux nobody can tell whose they are.
-func killOrphans() {}
+// KillOrphans does nothing: elsewhere than on Linux nobody can tell whose they are.
+func KillOrphans(string) {}

@@ -6,14 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/rule"
 	"vigil/internal/sample"
 	"vigil/internal/sampler"
-	"vigil/internal/status"
 	"vigil/internal/svdir"
 )
 
@@ -41,6 +38,7 @@ type service struct {
 	sample      sample.Sample
 	sampled     bool // in this tick
 	queue       *queue
+	settleAt    time.Time // when commands that are lost are given again; zero: none is
 }
 
 // A check is one rule at work.
@@ -54,6 +52,8 @@ type check struct {
 	busy    bool
 	unknown bool // that it is has been told
 	file    fileState
+	host    sampler.Host // as it was at the last sample
+	owed    []debt
 }
 
 func (m *monitor) addHost() {
@@ -80,6 +80,7 @@ func (m *monitor) hear(r *event.Record, now time.Time) {
 		}
 		m.seen = nil
 		m.forgetServices()
+		m.forgetBad()
 		return
 	case event.Removed:
 		m.drop(r.Service)
@@ -133,6 +134,8 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 	if r.State == "" {
 		return
 	}
+	s.hearOwed(r, now)
+	m.badStale = m.badStale || r.Event == event.Command // it may have paid a debt
 	s.phase = r.State
 	pid := 0
 	if r.State == event.PhaseUp || r.State == event.PhaseStopping {
@@ -171,7 +174,7 @@ func (m *monitor) begun(s *service) {
 		if c.aboutDeaths() {
 			continue // it is about many runs
 		}
-		c.count, c.each, c.file = c.count.Start(), nil, fileState{}
+		c.count, c.file = c.count.Start(), fileState{} // of its processes, each has its own
 	}
 }
 
@@ -185,10 +188,8 @@ func overrules(r *event.Record) bool {
 // forgive forgets the history of a service's rules.
 func (m *monitor) forgive(s *service) {
 	for _, c := range s.checks {
-		if c.count.Bad {
-			m.tell(s, c, event.Record{Event: event.RuleGood, Why: "operator"}, observation{})
-		}
-		c.count, c.each = rule.Count{}, nil
+		m.end(s, c, "operator")
+		c.owed = nil
 	}
 }
 
@@ -261,16 +262,7 @@ func (s *service) due() (due time.Time) {
 
 // identify finds out when the process of a service began, so that no other is taken for it.
 func (s *service) identify() bool {
-	dir, err := svdir.Open(s.dir)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = unix.Close(dir) }() // nothing was written
-	line, err := status.ReadFile(dir, svdir.Supervise+"/"+svdir.StateFile, svdir.MaxState)
-	if err != nil {
-		return false
-	}
-	r, err := event.Decode(line)
+	r, err := s.state()
 	if err != nil || r.PID != s.pid || r.Start == 0 {
 		return false
 	}

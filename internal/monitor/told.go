@@ -27,19 +27,33 @@ const maxTold = 4 << 20
 func (m *monitor) toldPath() string { return filepath.Join(m.own, svdir.Monitor, toldFile) }
 
 // loadTold reads what the last svmon has told. What cannot be read is told again.
-func (m *monitor) loadTold() {
-	b, err := status.ReadFile(unix.AT_FDCWD, m.toldPath(), maxTold)
+func (m *monitor) loadTold() { m.reported = m.readPairs(m.toldPath()) }
+
+// readPairs reads a file of lines that are two quoted texts.
+func (m *monitor) readPairs(path string) map[string]string {
+	b, err := status.ReadFile(unix.AT_FDCWD, path, maxTold)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.print.Warn("read", m.toldPath(), err)
+		m.print.Warn("read", path, err)
 	}
+	of := map[string]string{}
 	for line := range bytes.Lines(b) {
-		file, reason, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
-		key, errKey := strconv.Unquote(file)
-		text, errText := strconv.Unquote(reason)
+		first, second, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
+		key, errKey := strconv.Unquote(first)
+		text, errText := strconv.Unquote(second)
 		if errKey == nil && errText == nil {
-			m.reported[key] = text
+			of[key] = text
 		}
 	}
+	return of
+}
+
+// pairs is what such a file has.
+func pairs(of map[string]string) (text []byte) {
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		text = strconv.AppendQuote(append(strconv.AppendQuote(text, key), ' '), of[key])
+		text = append(text, '\n')
+	}
+	return text
 }
 
 // saveTold writes it, if it has changed.
@@ -48,12 +62,7 @@ func (m *monitor) saveTold() {
 		return
 	}
 	m.unsaved = false
-	var text []byte
-	for _, key := range slices.Sorted(maps.Keys(m.reported)) {
-		text = strconv.AppendQuote(append(strconv.AppendQuote(text, key), ' '), m.reported[key])
-		text = append(text, '\n')
-	}
-	if err := status.WriteFile(unix.AT_FDCWD, m.toldPath(), text, svdir.ModeState); err != nil {
+	if err := status.WriteFile(unix.AT_FDCWD, m.toldPath(), pairs(m.reported), svdir.ModeState); err != nil {
 		m.print.Warn("write", m.toldPath(), err) // it is told again
 	}
 }

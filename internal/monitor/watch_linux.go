@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,18 +25,18 @@ type watch struct {
 	fd    int      // of file, which must not be told to block
 
 	mu   sync.Mutex
-	dirs map[int]watched
+	dirs map[int]*watched
 	ids  map[string][]int
 }
 
-// A watched directory is that of a service, or that of its rules.
+// A watched directory is that of a service, or that of rules: those of a template are of many services.
 type watched struct {
-	name string
-	path string // of the rules; else empty
+	names map[string]bool
+	path  string // of the rules; else empty
 }
 
 func newWatch() *watch {
-	w := &watch{hints: make(chan string), dirs: map[int]watched{}, ids: map[string][]int{}}
+	w := &watch{hints: make(chan string), dirs: map[int]*watched{}, ids: map[string][]int{}}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return w // HUP is left
@@ -64,20 +65,25 @@ func (w *watch) add(name, dir string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, d := range []struct {
+	for _, dir := range []struct {
 		path string
 		mask uint32
 	}{{dir, entries}, {filepath.Join(dir, svdir.Rules), files}} {
-		id, err := unix.InotifyAddWatch(w.fd, d.path, d.mask)
+		id, err := unix.InotifyAddWatch(w.fd, dir.path, dir.mask)
 		if err != nil {
 			continue // it is not there; the directory above tells when it comes
 		}
-		if _, known := w.dirs[id]; !known {
-			w.ids[name] = append(w.ids[name], id)
+		d := w.dirs[id]
+		if d == nil {
+			d = &watched{names: map[string]bool{}}
+			w.dirs[id] = d
 		}
-		w.dirs[id] = watched{name, ""}
-		if d.mask == files {
-			w.dirs[id] = watched{name, d.path}
+		if d.path = ""; dir.mask == files {
+			d.path = dir.path
+		}
+		if !d.names[name] {
+			d.names[name] = true
+			w.ids[name] = append(w.ids[name], id)
 		}
 	}
 }
@@ -89,7 +95,11 @@ func (w *watch) remove(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range w.ids[name] {
-		if w.dirs[id].name == name {
+		d := w.dirs[id]
+		if d == nil {
+			continue // the kernel has forgotten it
+		}
+		if delete(d.names, name); len(d.names) == 0 {
 			_, _ = unix.InotifyRmWatch(w.fd, uint32(id)) // it may be gone with the directory
 			delete(w.dirs, id)
 		}
@@ -126,18 +136,18 @@ func (w *watch) names(events []byte) (names []string) {
 		size := int(binary.NativeEndian.Uint32(events[12:]))
 		entry := string(bytes.TrimRight(events[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+size], "\x00"))
 		events = events[unix.SizeofInotifyEvent+size:]
-		d, known := w.dirs[id]
+		d := w.dirs[id]
 		switch {
 		case mask&unix.IN_IGNORED != 0:
 			delete(w.dirs, id)
 		case mask&unix.IN_Q_OVERFLOW != 0:
 			for _, d := range w.dirs {
-				names = append(names, d.name)
+				names = slices.AppendSeq(names, maps.Keys(d.names))
 			}
-		case known && d.path != "" && mask&unix.IN_CREATE != 0 && !isLink(filepath.Join(d.path, entry)):
+		case d != nil && d.path != "" && mask&unix.IN_CREATE != 0 && !isLink(filepath.Join(d.path, entry)):
 			// It is told of again when it has been written.
-		case known && (d.path != "" || slices.Contains(looked, entry)):
-			names = append(names, d.name)
+		case d != nil && (d.path != "" || slices.Contains(looked, entry)):
+			names = slices.AppendSeq(names, maps.Keys(d.names))
 		}
 	}
 	slices.Sort(names)

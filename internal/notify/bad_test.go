@@ -72,6 +72,47 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
+// TestUndeliveredToldOnce: so it is with a target that does not work, and with one that comes and goes.
+func TestUndeliveredToldOnce(t *testing.T) {
+	h := newHouse(t, "web")
+	h.sink("web/notify/a", "exec ./try on mine")
+	h.sink("web/try", "#!/bin/sh\necho >>tried\ntest -e works")
+	tried, works := filepath.Join(h.scan, "web/tried"), filepath.Join(h.scan, "web/works")
+	seq := 0
+	fail := func(want ...string) {
+		h.t.Helper()
+		h.check(os.WriteFile(tried, nil, 0o600))
+		seq++
+		h.happen(seq, string(eventLine(seq)))
+		h.until(func() bool { // what came of the first is told before the second
+			info, err := os.Stat(tried)
+			return err == nil && info.Size() > 1
+		})
+		h.end()
+		h.saw(want...)
+		h.begin()
+	}
+	work := func() {
+		h.t.Helper()
+		h.check(os.WriteFile(works, nil, 0o600))
+		h.idle()
+		h.check(os.Remove(works))
+		h.end()
+		h.begin()
+	}
+	const problem = "web notify/a: unable to deliver: exit status 1"
+	fail(problem)
+	fail()
+	work()
+	fail()
+	work()
+	h.pass(2 * tellAgain)
+	fail(problem)
+	fail()
+	h.pass(2 * tellAgain)
+	fail()
+}
+
 func TestFilesOfOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("an ordinary user trusts everybody")

@@ -183,6 +183,9 @@ func (p *parcel) environ() []string {
 	if r.Service != "" && p.key.service == "" && checkService(r.Service) == nil {
 		dir = filepath.Join(p.home, filepath.FromSlash(r.Service))
 	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
 	pairs := []string{
 		"SV_NAME", r.Service, "SV_INSTANCE", instance, "SV_PID", n.value("pid"), "SV_STATE", string(r.State),
 		"SV_EVENT", string(r.Event), "SV_RULE", n.value("rule"), "SV_VALUE", n.value("value"),

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -259,14 +258,8 @@ func parseFile(content []byte) (Sink, error) {
 	if !errors.As(err, &wrong) {
 		return sink, err
 	}
-	number := settings.LineNumber(content)
-	i := 0
-	for whole := range strings.Lines(string(content)) {
-		if i++; i == number {
-			before, _, _ := strings.Cut(whole, line)
-			wrong.Column += utf8.RuneCountInString(before)
-		}
-	}
+	number, column := settings.Place(content, wrong.Column)
+	wrong.Column = column
 	if number > 1 {
 		return sink, errors.New("line " + strconv.Itoa(number) + ", " + wrong.Error())
 	}

@@ -58,8 +58,9 @@ type Notifier struct {
 	ending  bool
 	senders sync.WaitGroup
 
-	mu   sync.Mutex
-	said map[key]string // what was said of our own work for a sink, until that works again
+	mu      sync.Mutex
+	said    map[key]string // what was said of our own work for a sink, until that works again
+	targets ledger         // which do not work
 
 	timeout time.Duration
 	retry   time.Duration
@@ -104,7 +105,8 @@ func prepare(c Config) (*Notifier, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.shelf = &shelf{scan: c.Dir, folders: map[string]*folder{}, problem: n.tellOf}
-	n.shelf.told = openLedger(queues, func(k key) string { return filepath.Join(n.shelf.folder(k.service), k.name) })
+	path := func(k key) string { return filepath.Join(n.shelf.folder(k.service), k.name) }
+	n.shelf.told, n.targets = openLedger(queues, toldFile, path), openLedger(queues, failingFile, path)
 	n.cursor = readCursor(int(queues.Fd()))
 	n.saved = n.cursor
 	return n, nil
@@ -167,6 +169,9 @@ func (n *Notifier) outlet(k key) (*outlet, error) {
 	if err != nil {
 		return nil, errors.Join(err, q.dir.Close())
 	}
+	n.mu.Lock()
+	o.told, o.failing = n.targets.target(k)
+	n.mu.Unlock()
 	n.outlets[k] = o
 	return o, nil
 }
@@ -182,8 +187,8 @@ func (n *Notifier) once(k key, reason string) {
 	}
 }
 
-// works has the next problem told, whatever it is.
-func (n *Notifier) works(k key) {
+// queued has the next problem told, whatever it is.
+func (n *Notifier) queued(k key) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.said, k)
@@ -278,7 +283,7 @@ func (n *Notifier) tellSink(e *entry, now time.Time, line []byte, r *event.Recor
 		if err := o.post(now, line, at); err != nil {
 			n.once(e.key, "unable to queue: "+cli.Cause(err))
 		} else {
-			n.works(e.key)
+			n.queued(e.key)
 		}
 		n.start(o)
 	}

@@ -213,9 +213,7 @@ func (n *Notifier) settle(o *outlet, err error, isSummary bool) bool {
 	switch {
 	case err == nil:
 		trouble = o.queue.delivered()
-		o.mu.Lock()
-		o.failing = false
-		o.mu.Unlock()
+		n.works(o)
 	case errors.Is(err, errRefused):
 		trouble = o.queue.refused(n.now(), isSummary)
 	default:
@@ -231,15 +229,34 @@ func (n *Notifier) settle(o *outlet, err error, isSummary bool) bool {
 func (n *Notifier) complain(o *outlet, err error) {
 	now := n.now()
 	o.mu.Lock()
-	quiet := o.failing || !o.told.IsZero() && now.Sub(o.told) < tellAgain
-	o.failing = true
+	since := now.Sub(o.told).Abs() // the clock may have been set
+	quiet := o.failing || !o.told.IsZero() && since < tellAgain
 	if !quiet {
 		o.told = now
 	}
+	n.setFailing(o, true)
 	o.mu.Unlock()
 	if !quiet {
 		n.problem(o.key, "unable to deliver: "+cli.Cause(err))
 	}
+}
+
+// works notes that a target works.
+func (n *Notifier) works(o *outlet) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n.setFailing(o, false)
+}
+
+// setFailing is for who holds the outlet's mutex.
+func (n *Notifier) setFailing(o *outlet, failing bool) {
+	if o.failing == failing {
+		return
+	}
+	o.failing = failing
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.targets.noteTarget(o.key, o.told, failing)
 }
 
 func (n *Notifier) parcel(k key, sink *Sink, m *message) parcel {

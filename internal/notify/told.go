@@ -5,27 +5,33 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
+	"time"
 
 	"vigil/internal/status"
 )
 
-// toldFile is among the queues: no sink's name begins with a dot.
-const toldFile = ".told"
+// The files of ledgers are among the queues: no sink's name begins with a dot.
+const (
+	toldFile    = ".told"    // what was told of sinks' files that are wrong
+	failingFile = ".failing" // when it was told that targets do not work
+)
 
-// maxTold bounds that file, in bytes.
+// maxTold bounds such a file, in bytes.
 const maxTold = 4 << 20
 
-// A ledger has what was told of sinks' files that are wrong, by the names of their queues. It is on disk, so
-// that another svmon does not tell it again. The zero value is in memory alone.
+// A ledger has what was told of sinks, by the names of their queues. It is on disk, so that another svmon does not
+// tell it again. The zero value is in memory alone.
 type ledger struct {
-	dir *os.File
-	of  map[string]string
+	dir  *os.File
+	file string
+	of   map[string]string
 }
 
-// openLedger reads it. What cannot be read is told again, and what is about files that have gone is forgotten.
-func openLedger(dir *os.File, path func(key) string) ledger {
-	l := ledger{dir, map[string]string{}}
-	b, err := status.ReadFile(int(dir.Fd()), toldFile, maxTold)
+// openLedger reads one. What cannot be read is told again, and what is about sinks that have gone is forgotten.
+func openLedger(dir *os.File, file string, path func(key) string) ledger {
+	l := ledger{dir, file, map[string]string{}}
+	b, err := status.ReadFile(int(dir.Fd()), file, maxTold)
 	if err != nil || json.Unmarshal(b, &l.of) != nil || l.of == nil {
 		l.of = map[string]string{}
 	}
@@ -37,20 +43,39 @@ func openLedger(dir *os.File, path func(key) string) ledger {
 	return l
 }
 
-// note notes what is wrong with a file, "" for nothing, and reports whether that is news.
-func (l *ledger) note(k key, reason string) bool {
+// note notes what was told of a sink, "" for nothing, and reports whether that is news.
+func (l *ledger) note(k key, text string) bool {
 	queue := k.queue()
-	if l.of[queue] == reason {
+	if l.of[queue] == text {
 		return false
 	}
 	if l.of == nil {
 		l.of = map[string]string{}
 	}
-	if l.of[queue] = reason; reason == "" {
+	if l.of[queue] = text; text == "" {
 		delete(l.of, queue)
 	}
 	if b, err := json.Marshal(l.of); err == nil && l.dir != nil {
-		_ = status.WriteFile(int(l.dir.Fd()), toldFile, b, 0o600) // else it is told again
+		_ = status.WriteFile(int(l.dir.Fd()), l.file, b, 0o600) // else it is told again
 	}
 	return true
+}
+
+// worked ends what failingFile has of a target that has worked since.
+const worked = " worked"
+
+// target returns when it was told that a target does not work, and whether that is so still.
+func (l *ledger) target(k key) (told time.Time, failing bool) {
+	text, works := strings.CutSuffix(l.of[k.queue()], worked)
+	told, err := time.Parse(time.RFC3339, text)
+	return told, err == nil && !works
+}
+
+// noteTarget notes the same.
+func (l *ledger) noteTarget(k key, told time.Time, failing bool) {
+	text := told.UTC().Format(time.RFC3339)
+	if !failing {
+		text += worked
+	}
+	l.note(k, text)
 }

@@ -24,9 +24,9 @@ const (
 
 // A Count is how the last samples of a rule were. The zero value has seen none.
 type Count struct {
-	Bad bool // it has been told
+	Bad   bool // it has been told
+	Fired bool // it has been bad since the service was started
 
-	fired    bool   // since the service was started
 	breaches uint64 // of the last known samples; the newest is the lowest bit
 	oks      int    // in a row
 }
@@ -48,8 +48,8 @@ func (c Count) Add(r *Rule, o Outcome) (Count, Edge) {
 		if of == 0 {
 			of = r.N
 		}
-		if window := uint64(1)<<of - 1; !c.fired && bits.OnesCount64(c.breaches&window) >= r.N {
-			c.Bad, c.fired = true, true
+		if window := uint64(1)<<of - 1; !c.Fired && bits.OnesCount64(c.breaches&window) >= r.N {
+			c.Bad, c.Fired = true, true
 			return c, WentBad
 		}
 	}

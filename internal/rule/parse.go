@@ -14,6 +14,7 @@ import (
 
 // An Error says where a line is wrong, and what would be right.
 type Error struct {
+	Line   int    // of its file; 0 or 1 is not said
 	Column int    // of the first character that is wrong, from 1 on
 	Got    string // "" at the end of the line
 	Want   string
@@ -24,7 +25,11 @@ func (e *Error) Error() string {
 	if e.Got != "" {
 		got = strconv.Quote(e.Got)
 	}
-	return "column " + strconv.Itoa(e.Column) + ": " + got + ": expected " + e.Want
+	line := ""
+	if e.Line > 1 {
+		line = "line " + strconv.Itoa(e.Line) + ", "
+	}
+	return line + "column " + strconv.Itoa(e.Column) + ": " + got + ": expected " + e.Want
 }
 
 // A word is a part of a line without spaces.
@@ -319,6 +324,9 @@ func (p *parser) list() (list []Action) {
 	for p.err == nil {
 		w := p.next()
 		text, more := strings.CutSuffix(w.text, ",")
+		if text == "" {
+			text = w.text // a comma that follows nothing
+		}
 		if first, rest, both := strings.Cut(text, ","); both && first != "" { // alert,restart
 			text, more = first, true
 			after := word{rest, w.column + utf8.RuneCountInString(first) + 1}

@@ -103,6 +103,7 @@ func TestParsePage(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for line, want := range map[string]string{
+		"rss > 5M then , alert":     `column 15: ",": expected alert`,
 		"":                          "column 1: the line ends: expected a metric",
 		"rsss > 5M":                 `column 1: "rsss": expected a metric`,
 		"\x00\x01":                  "column 1: ",

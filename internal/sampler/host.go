@@ -48,23 +48,30 @@ func (h *Host) cpu() (float64, bool) {
 	if last == nil {
 		return 0, false
 	}
-	total := sum(now) - sum(last)
-	idle := now.Idle + now.Iowait - last.Idle - last.Iowait
-	if total <= 0 || idle < 0 || idle > total {
-		return 0, false
-	}
-	return 100 * (total - idle) / total, true
+	return busy(last, now)
 }
 
-// sum is all the time that was counted. That of guests is in user and nice.
-func sum(t *cpu.TimesStat) float64 {
-	return t.User + t.System + t.Idle + t.Nice + t.Iowait + t.Irq + t.Softirq + t.Steal
+// busy is how busy all processors were between two readings.
+func busy(last, now *cpu.TimesStat) (percent float64, known bool) {
+	used := spent(now) - spent(last)
+	// The time that the kernel says it waited may also shrink. What has not changed must be 0, and not almost.
+	idle := max(0, now.Idle-last.Idle) + max(0, now.Iowait-last.Iowait)
+	if total := used + idle; used >= 0 && total > 0 {
+		return 100 * used / total, true
+	}
+	return 0, false
+}
+
+// spent is the time that processors had something to do. That of guests is in user and nice.
+func spent(t *cpu.TimesStat) float64 {
+	return t.User + t.System + t.Nice + t.Irq + t.Softirq + t.Steal
 }
 
 // A Disk is how full a file system is.
 type Disk struct {
 	Used, Percent             float64 // bytes
-	InodesUsed, InodesPercent float64 // of a file system that counts none, 0
+	InodesUsed, InodesPercent float64
+	HasSize, HasInodes        bool // it counts these
 }
 
 // DiskOf returns how full the file system of a path is.
@@ -73,5 +80,7 @@ func DiskOf(path string) (Disk, error) {
 	if err != nil {
 		return Disk{}, err
 	}
-	return Disk{float64(u.Used), u.UsedPercent, float64(u.InodesUsed), u.InodesUsedPercent}, nil
+	d := Disk{Used: float64(u.Used), Percent: u.UsedPercent, HasSize: u.Total > 0}
+	d.InodesUsed, d.InodesPercent, d.HasInodes = float64(u.InodesUsed), u.InodesUsedPercent, u.InodesTotal > 0
+	return d, nil
 }

@@ -3,6 +3,7 @@ package sampler
 import (
 	"bufio"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/shirou/gopsutil/v3/cpu"
 
 	"vigil/internal/process"
 	"vigil/internal/sample"
@@ -179,6 +182,32 @@ func TestHost(t *testing.T) {
 	}
 	if _, err := DiskOf("/nonexistent"); err == nil {
 		t.Error("the disk of nothing")
+	}
+}
+
+func TestBusy(t *testing.T) {
+	at := cpu.TimesStat{User: 39494.08, System: 31633.11, Idle: 29236.05, Iowait: 110.85}
+	for _, c := range []struct {
+		name  string
+		more  cpu.TimesStat
+		want  float64
+		known bool
+	}{
+		{"nothing idle", cpu.TimesStat{User: 0.5, System: 0.5}, 100, true},
+		{"half", cpu.TimesStat{User: 0.5, Idle: 0.5}, 50, true},
+		{"all idle", cpu.TimesStat{Idle: 1}, 0, true},
+		{"waiting that shrinks", cpu.TimesStat{System: 1, Iowait: -0.01}, 100, true},
+		{"no time", cpu.TimesStat{}, 0, false},
+		{"another machine", cpu.TimesStat{User: -100, Idle: 1}, 0, false},
+	} {
+		now := at
+		now.User += c.more.User
+		now.System += c.more.System
+		now.Idle += c.more.Idle
+		now.Iowait += c.more.Iowait
+		if got, known := busy(&at, &now); math.Abs(got-c.want) > 0.01 || known != c.known {
+			t.Errorf("%s: %v, %v", c.name, got, known)
+		}
 	}
 }
 

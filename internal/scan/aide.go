@@ -26,6 +26,7 @@ type aide struct {
 	dir     string
 	program string            // its path
 	env     map[string]string // without those that are empty
+	finish  bool              // the program is to clear up when it has died
 	service *service          // nil: it does not run
 	due     time.Duration     // when to make its directory again; 0: it is as it should be
 }
@@ -38,7 +39,7 @@ func newAides(c *Config) (list []*aide) {
 		}})
 	}
 	if c.Monitor != "" {
-		list = append(list, &aide{dir: svdir.ScanOwn + "/" + svdir.Monitor, program: c.Monitor})
+		list = append(list, &aide{dir: svdir.ScanOwn + "/" + svdir.Monitor, program: c.Monitor, finish: true})
 	}
 	return list
 }
@@ -103,11 +104,11 @@ func (a *aide) write() error {
 	if err := os.MkdirAll(a.dir+"/"+svdir.Env, svdir.ModeSupervise); err != nil {
 		return err
 	}
-	run := "#!" + a.program + " serve\n"
-	if len(run) > maxShebang || strings.ContainsAny(a.program, " \t\n") {
-		run = "#!/bin/sh\nexec '" + strings.ReplaceAll(a.program, "'", `'\''`) + "' serve\n"
+	err := writeFile(a.dir+"/"+svdir.Run, a.script("serve"), 0o700)
+	if err == nil && a.finish {
+		err = writeFile(a.dir+"/"+svdir.Finish, a.script("finish"), 0o700)
 	}
-	if err := writeFile(a.dir+"/"+svdir.Run, run, 0o700); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.env)) {
@@ -124,4 +125,12 @@ func (a *aide) write() error {
 		}
 	}
 	return nil
+}
+
+// script runs the aide's program with one word, which says what it is to do.
+func (a *aide) script(word string) string {
+	if len("#!"+a.program+" "+word+"\n") > maxShebang || strings.ContainsAny(a.program, " \t\n") {
+		return "#!/bin/sh\nexec '" + strings.ReplaceAll(a.program, "'", `'\''`) + "' " + word + "\n"
+	}
+	return "#!" + a.program + " " + word + "\n"
 }

@@ -228,18 +228,23 @@ const MaxFile = 4096
 // ReadLine returns the line of a one-line file of the open directory dir: the first that is
 // neither empty nor starts with #, without space around it.
 func ReadLine(dir int, name string) (string, error) {
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, 0); err != nil {
-		return "", err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return "", ErrNotRegular
-	}
-	b, err := status.ReadFile(dir, name, MaxFile+1)
+	b, err := ReadContent(dir, name)
 	if err != nil {
 		return "", err
 	}
 	return LineOf(b)
+}
+
+// ReadContent reads a one-line file, whose line LineOf returns.
+func ReadContent(dir int, name string) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, 0); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, ErrNotRegular
+	}
+	return status.ReadFile(dir, name, MaxFile+1)
 }
 
 // LineOf returns the line of a one-line file's content.
@@ -270,6 +275,17 @@ func LineNumber(b []byte) int {
 		}
 	}
 	return 0
+}
+
+// Place returns where in a one-line file's content a column of its line is, both from 1 on.
+func Place(b []byte, column int) (line, inLine int) {
+	line = LineNumber(b)
+	for whole := range strings.Lines(string(b)) {
+		if line--; line == 0 {
+			column += utf8.RuneCountInString(whole[:len(whole)-len(strings.TrimLeftFunc(whole, unicode.IsSpace))])
+		}
+	}
+	return LineNumber(b), column
 }
 
 func isText(line string) bool {

@@ -318,6 +318,14 @@ func TestEnv(t *testing.T) {
 	}
 }
 
+func TestPlace(t *testing.T) {
+	for content, want := range map[string][2]int{"abc": {1, 3}, "# x\n\n \täbc \nx\n": {3, 5}} {
+		if line, column := Place([]byte(content), 3); line != want[0] || column != want[1] {
+			t.Errorf("%q: line %d, column %d", content, line, column)
+		}
+	}
+}
+
 func TestLineNumber(t *testing.T) {
 	for content, want := range map[string]int{"": 0, "\n#\n": 0, "x": 1, "x\ny\n": 1, "# how\n\n  x\n": 3} {
 		if got := LineNumber([]byte(content)); got != want {
