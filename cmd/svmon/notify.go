@@ -29,17 +29,17 @@ func sendNotifications(ctx context.Context, args []string, stderr io.Writer) err
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	return notifyAll(ctx, scan, cli.NewPrinter("svmon", stderr))
-}
-
-// notifyAll tells the sinks until ctx is done.
-func notifyAll(ctx context.Context, scan string, p *cli.Printer) error {
-	log.SetOutput(io.Discard) // net/http repeats there what a target says
-	lost := func(err error) {
+	p := cli.NewPrinter("svmon", stderr)
+	return notifyAll(ctx, scan, p, func(err error) {
 		if err != nil {
 			p.Print("warning: no hub: " + cli.Cause(err) + ": waiting for it")
 		}
-	}
+	})
+}
+
+// notifyAll tells the sinks until ctx is done. lost is called when the hub has gone, with nil when it is there again.
+func notifyAll(ctx context.Context, scan string, p *cli.Printer, lost func(error)) error {
+	log.SetOutput(io.Discard) // net/http repeats there what a target says
 	problem := func(service, file, reason string) {
 		p.Print("warning: " + service + ": " + file + ": " + reason)
 		r := event.Record{Time: time.Now(), Service: service, Event: event.Config, File: file, Reason: reason}

@@ -38,7 +38,8 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	var sinks sync.WaitGroup
 	defer sinks.Wait() // what is on its way has a moment
 	sinks.Go(func() {
-		if err := notifyAll(ctx, "../..", p); err != nil {
+		lost := func(error) {} // the hub's own supervise tells how that is, and it may begin later than we do
+		if err := notifyAll(ctx, "../..", p, lost); err != nil {
 			p.Print("warning: no notifications: " + cli.Cause(err)) // the rules act without them
 		}
 	})
