@@ -41,6 +41,7 @@ type own struct {
 	lock, fifo int
 	self       svdir.Holder
 	state      *os.File
+	unread     *os.File
 	n          uint64 // events that svscan has told so far
 	reaped     []string
 }
@@ -154,15 +155,19 @@ func (o *own) fill(dir int, c *Config) error {
 		}
 	}
 	_, _ = fifo.Grow(o.fifo, fifoSize) // a smaller one is good enough
-	if err := o.giveUnread(); err != nil {
+	var err error
+	if o.unread, err = openUnread(); err == nil {
+		err = o.giveUnread()
+	}
+	if err != nil {
 		return &cli.Failure{Doing: "use " + unreadFile, Err: err}
 	}
 	return nil
 }
 
 func (o *own) close() {
-	if o.state != nil {
-		_ = o.state.Close() // each write was looked at
+	for _, f := range []*os.File{o.state, o.unread} {
+		_ = f.Close() // each write was looked at; it may never have been opened
 	}
 	for _, fd := range []int{o.fifo, o.lock} {
 		if fd >= 0 {

@@ -1,10 +1,9 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
-	"io/fs"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +12,17 @@ import (
 )
 
 const unreadFile = svdir.ScanOwn + "/" + svdir.Unread
+
+// openUnread opens the file of the events that nobody has read. It has its room from now on: when it is needed, the disk
+// may be full. It ends at the first byte of 0.
+func openUnread() (*os.File, error) {
+	f, err := os.OpenFile(unreadFile, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, svdir.ModeState)
+	if err != nil {
+		return nil, err
+	}
+	reserve(f, fifoSize)
+	return f, nil
+}
 
 // keepUnread puts what is left in the events FIFO into a file, and what waits for room in it: the last
 // words of the hub's own supervise have no hub that could read them, and would be gone with the
@@ -33,26 +43,23 @@ func (o *own) keepUnread(waiting [][]byte) error {
 	for _, line := range waiting {
 		text = append(text, line...)
 	}
-	if len(text) == 0 {
-		return nil
-	}
-	return writeFile(unreadFile, string(text), svdir.ModeState)
+	_, err := o.unread.WriteAt(text, 0)
+	return err
 }
 
 // giveUnread puts back into the FIFO what the svscan before has kept. What does not fit is lost, and
 // the hub sees the hole in the count.
 func (o *own) giveUnread() error {
-	text, err := os.ReadFile(unreadFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	content, err := os.ReadFile(unreadFile)
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(text)) {
-		if len(line) > eventSize || fifo.Write(o.fifo, []byte(line)) != nil {
+	text, _, _ := bytes.Cut(content, []byte{0})
+	for line := range bytes.Lines(text) {
+		if len(line) > eventSize || line[len(line)-1] != '\n' || fifo.Write(o.fifo, line) != nil {
 			break
 		}
 	}
-	return os.Remove(unreadFile)
+	_, err = o.unread.WriteAt(make([]byte, len(text)), 0)
+	return err
 }
