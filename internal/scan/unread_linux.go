@@ -11,7 +11,7 @@ import (
 func reserve(f *os.File, size int64) {
 	const share = 8
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || int64(fs.Bavail)*fs.Bsize < share*size {
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || int64(fs.Bavail)*int64(fs.Bsize) < share*size { //nolint:unconvert // 386 has another type
 		return
 	}
 	_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
