@@ -19,6 +19,8 @@ PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # Where commands begin that do something before Go's runtime.
 ifeq ($(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH),linux/amd64)
 BEGIN_supervise := -E vigil/internal/process.slackEntry
+BEGIN_svevents := -E vigil/internal/process.quietEntry
+BEGIN_svmon := -E vigil/internal/process.quietEntry
 BEGIN_svc := -E vigil/internal/early.svc
 BEGIN_svstat := -E vigil/internal/early.svstat
 endif
@@ -27,6 +29,9 @@ LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # Go 1.26's new collector keeps its marks in every span, which is a tenth of a supervise's memory; supervise hardly
 # ever collects anything.
 COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),nogreenteagc)
+# Go 1.26's runtime wakes up every minute; the tag quiet sets the variable that says so, which the linker has to allow.
+QUIET := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),-tags quiet)
+LDFLAGS += $(if $(QUIET),-checklinkname=0)
 # These run commands that they build from the tree, which go's cache of test results cannot see.
 UNCACHED := ./cmd/... ./internal/e2e/... ./internal/man/... ./examples/...
 
@@ -49,7 +54,7 @@ bin: $(addprefix $(BIN)/,$(COMMANDS))
 
 $(BIN)/supervise: export GOEXPERIMENT := $(COLLECTOR)
 $(BIN)/%: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS) $(BEGIN_$*)' -o $(BIN)/ ./cmd/$*
+	CGO_ENABLED=0 $(GO) build -trimpath $(QUIET) -ldflags='$(LDFLAGS) $(BEGIN_$*)' -o $(BIN)/ ./cmd/$*
 
 demo: bin
 	examples/demo/story bin

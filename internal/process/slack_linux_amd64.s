@@ -13,4 +13,4 @@ TEXT ·slackEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	$SYS_prctl, AX
 	SYSCALL
 start:
-	JMP	_rt0_amd64_linux(SB)
+	JMP	·quietEntry(SB)
