@@ -99,13 +99,17 @@ func (b *book) enter(r *event.Record) {
 		delete(b.states, r.Service)
 		delete(b.samples, r.Service)
 	case r.Event == event.Sample:
-		b.samples[r.Service] = sample.Of(r)
+		if before := b.states[r.Service]; runs(&before) { // else it was taken a moment before the end
+			b.samples[r.Service] = sample.Of(r)
+		}
 	case r.State != "":
-		if b.states[r.Service] = *r; r.State != event.PhaseUp && r.State != event.PhaseStopping {
+		if b.states[r.Service] = *r; !runs(r) {
 			delete(b.samples, r.Service)
 		}
 	}
 }
+
+func runs(r *event.Record) bool { return r.State == event.PhaseUp || r.State == event.PhaseStopping }
 
 // A gauge is one figure of each service.
 type gauge struct {
@@ -132,7 +136,7 @@ const percent = 0.01
 
 var gauges = []gauge{
 	{"vigil_service_up", "Whether the service runs.", func(r *event.Record, _ *sample.Sample) (float64, bool) {
-		return flag(r.State == event.PhaseUp), true
+		return flag(runs(r)), true
 	}},
 	{"vigil_service_ready", "Whether the service is ready.", func(r *event.Record, _ *sample.Sample) (float64, bool) {
 		return flag(r.Ready), true
