@@ -58,6 +58,11 @@ func (m *monitor) load(s *service, now time.Time) {
 	if err == nil {
 		m.endRemoved(s, there)
 	}
+	m.use(s, checks)
+}
+
+// use puts these checks in the place of those that were there, which end.
+func (m *monitor) use(s *service, checks map[string]*check) {
 	for name, c := range s.checks {
 		switch checks[name] {
 		case c:

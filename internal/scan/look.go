@@ -57,12 +57,7 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		return f, true // its instances are services
 	}
 	f.ID = idOf(&st)
-	logger := name + "/" + svdir.Log
-	if unix.Stat(logger, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if f.LogRun = lookAtRun(logger + "/" + svdir.Run); f.LogRun != ProgramMissing {
-			f.Log = idOf(&st)
-		}
-	}
+	f.lookAtLog()
 	if settled(f.ID) {
 		return f, true
 	}
@@ -81,6 +76,18 @@ func lookAt(name string, settled func(ID) bool) (Found, bool) {
 		f.Wrong, f.Short = cli.Cause(err), isShort(err)
 	}
 	return f, true
+}
+
+// lookAtLog finds out whether the entry has a logger.
+func (f *Found) lookAtLog() {
+	logger := f.Name + "/" + svdir.Log
+	var st unix.Stat_t
+	if unix.Stat(logger, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return
+	}
+	if f.LogRun = lookAtRun(logger + "/" + svdir.Run); f.LogRun != ProgramMissing {
+		f.Log = idOf(&st)
+	}
 }
 
 // isShort reports an error that says nothing of what was looked at.
