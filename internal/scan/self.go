@@ -20,6 +20,9 @@ func (s *scanner) prepare() error {
 	start := time.Now()
 	s.clock = func() time.Duration { return time.Since(start) }
 	closeOnExec()
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1) // threads that wake each other up would be in the way of supervises that start
+	}
 	spareThreads()
 	if err := s.inherit(); err != nil {
 		return &cli.Failure{Doing: "take over from the svscan before", Err: err}
