@@ -7,29 +7,31 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // forbidArg as the first argument makes the test binary one that executes the program of the others, for which
-// the system call of the second, a number, is not permitted, as container engines do it with those that they do
+// the system call that the second names is not permitted, as container engines do it with those that they do
 // not know.
 const forbidArg = "e2e-forbid"
 
+var systemCalls = map[string]uint32{"pidfd_open": unix.SYS_PIDFD_OPEN, "renameat2": unix.SYS_RENAMEAT2}
+
 func forbidMain(args []string) int {
-	number, err := strconv.ParseUint(args[0], 10, 32)
-	var path string
-	if err == nil {
-		path, err = exec.LookPath(args[1])
+	number, known := systemCalls[args[0]]
+	if !known {
+		fmt.Fprintf(os.Stderr, "unknown system call %q\n", args[0])
+		return 1
 	}
+	path, err := exec.LookPath(args[1])
 	runtime.LockOSThread() // a filter is a thread's
 	if err == nil {
 		err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 	}
 	if err == nil {
-		err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, forbid(uint32(number)), 0, 0)
+		err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, forbid(number), 0, 0)
 	}
 	if err == nil {
 		err = unix.Exec(path, args[1:], os.Environ())
