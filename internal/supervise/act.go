@@ -202,7 +202,7 @@ func (s *service) release(a machine.Release) {
 		s.serve() // run may ask for it at once
 	}
 	p := s.pending[a.PID]
-	if err := s.noRoom(); err != nil && p.role != machine.Script {
+	if err := s.unrecorded(); err != nil && p.role != machine.Script {
 		p.stage.Abandon()
 		delete(s.pending, a.PID) // its death means nothing
 		s.queue = append(s.queue, s.notRun(p.role, p.program, err))

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/svdir"
 )
 
 // As in runit supervise may be a link to a directory that is still to be made, but not one of a user who
@@ -35,5 +37,21 @@ func TestOpenOwn(t *testing.T) {
 	defer func() { _ = unix.Close(fd) }()
 	if st, err := os.Stat(filepath.Join(path, "elsewhere")); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("our own link: %v, %v", st, err)
+	}
+}
+
+// Nothing is let go of which the next supervise could not know, if there can be one.
+func TestUnrecorded(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		runs bool
+	}{
+		{nil, true}, {unix.EROFS, true},
+		{unix.ENOSPC, false}, {unix.EDQUOT, false}, {unix.EACCES, false}, {unix.EPERM, false}, {unix.EIO, false},
+	} {
+		s := &service{drafts: map[string]draft{svdir.StateFile: {err: c.err}}}
+		if err := s.unrecorded(); (err == nil) != c.runs {
+			t.Errorf("where the record has %v, what is let go has %v", c.err, err)
+		}
 	}
 }

@@ -119,12 +119,11 @@ func (s *service) write(name string, content []byte, mode uint32) {
 	delete(s.drafts, name)
 }
 
-// noRoom reports that the disk is too full for the record of what is to be let go. It does not run
-// then: who adopts could not know of it, and would start a second copy. On a disk that cannot be
-// written at all there is no other supervise that could, as it cannot take its lock.
-func (s *service) noRoom() error {
-	err := s.drafts[svdir.StateFile].err
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+// unrecorded reports why the record of what is to be let go could not be written. It does not run then: who
+// adopts could not know of it, and would start a second copy. On a disk that has become read-only there is no
+// other supervise that could, as it cannot take its lock.
+func (s *service) unrecorded() error {
+	if err := s.drafts[svdir.StateFile].err; !errors.Is(err, unix.EROFS) {
 		return err
 	}
 	return nil
