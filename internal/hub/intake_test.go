@@ -287,6 +287,25 @@ func TestKeptLinesAreKnown(t *testing.T) {
 	}
 }
 
+// So it does where they have a count and no time: it is no hole in the count.
+func TestKeptLinesWithoutTimeAreKnown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	line := func(n int) string { return fmt.Sprintf(`{"v":1,"n":%d,"service":"mine","event":"up"}`+"\n", n) }
+	text := line(1) + line(2) + line(3)
+	j, r := recovery(t, dir, boot)
+	j.epoch, r.fresh = "e", true
+	must(t, j.begin(r))
+	in := intake{counts: r.counts}
+	var b batch
+	in.lines(&b, []byte(text), noon)
+	must(t, errors.Join(j.append(&b, in.counts), j.file.Close()))
+	_, r = recovery(t, dir, boot)
+	again := intake{counts: r.counts, seq: r.seq, kept: r.recent()}
+	if got, want := take(t, &again, noon.Add(time.Second), line(2)+line(3)+line(4)), []string{"4 mine up"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // A gap that was kept, without the event that it stands before, is not told again.
 func TestKeptGapIsKnown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")

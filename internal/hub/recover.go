@@ -108,6 +108,10 @@ func (r *recovered) recent() map[string]struct{} {
 		if record, err := event.Decode(lines[i]); err == nil {
 			record.Seq = 0
 			found[string(record.Append(nil))] = struct{}{}
+			if record.N > 0 {
+				record.Time = time.Time{} // the hub may have given it that
+				found[string(record.Append(nil))] = struct{}{}
+			}
 		}
 	}
 	return found
