@@ -24,6 +24,9 @@ func (w *world) check() {
 		if s.Role != Run {
 			w.fail("is %s without a run", s.Phase)
 		}
+		if s.Phase == event.PhaseUp && w.lost() != "" {
+			w.fail("is up, and is bound to %s", w.lost())
+		}
 	case event.PhaseDown:
 		if s.Role != NoRole || idle && (w.owed.want == wantsUp || w.owed.want == wantsOnce || w.owed.leaving) {
 			w.fail("is down, and has something to do")

@@ -144,6 +144,9 @@ func (w *world) signal(a Signal) {
 		return
 	}
 	c := []*child{&w.main, &w.script, &w.probe}[i]
+	if c == &w.main && a.Signal == "KILL" && a.Scope == settings.Group && len(w.state.Stages) > 0 {
+		w.fail("has sent KILL to all of run, and has more to send")
+	}
 	c.killed = c.killed || a.Signal == "KILL"
 	c.signaled = c.signaled || a.Signal != "CONT" && w.state.Phase == event.PhaseStopping
 }
