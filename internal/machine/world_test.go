@@ -101,6 +101,7 @@ func (w *world) turn(what What) {
 		at := Instant{Mono: w.now, Wall: time.Unix(0, 0).Add(w.now).UTC()}
 		w.state, actions = w.state.Step(Input{At: at, Settings: w.set, Unmet: w.unmet, Lost: w.lost(), What: what})
 		_, commanded := what.(Commanded)
+		_, dismissed := what.(Dismissed)
 		tries := before.NextAt != 0 && before.NextAt <= w.now
 		if before.Phase == event.PhaseFailed && w.state.Phase != event.PhaseFailed && !commanded && !w.owed.leaving && !tries {
 			w.fail("%T ended the phase failed", what)
@@ -114,6 +115,9 @@ func (w *world) turn(what What) {
 		for _, a := range actions {
 			if w.gone {
 				w.fail("does %s after it has left", describe(a))
+			}
+			if _, exits := a.(Exit); exits && !dismissed && (w.main.pid != 0 || w.owed.finish || w.state.Clearing) {
+				w.fail("leaves before all of it has ended")
 			}
 			w.act(a)
 		}
