@@ -84,6 +84,7 @@ func (s *scanner) look() {
 	clear(s.dirty)
 	clear(s.moved)
 	s.first = false
+	s.checkLimits()
 }
 
 func (s *scanner) isAnyGrowing() bool {

@@ -65,6 +65,8 @@ type scanner struct {
 	said      Said
 	once      map[string]bool // messages that are not repeated
 
+	limitsFrom int // from how many services and loggers on the limits are looked at again
+
 	ownGone bool // .svscan was gone at the last look
 
 	roster             *roster       // nil if it cannot be written
