@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(hoardMain(os.Args[2:]))
 	}
 	if len(os.Args) > 3 && os.Args[1] == forbidArg {
-		os.Exit(forbidMain(os.Args[2:]))
+		fmt.Fprintln(os.Stderr, forbidMain(os.Args[2:])) // it came back
+		os.Exit(1)
 	}
 	if len(os.Args) > 3 && os.Args[1] == hammerArg {
 		os.Exit(hammerMain(os.Args[2:]))

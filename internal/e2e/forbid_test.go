@@ -19,11 +19,10 @@ const forbidArg = "e2e-forbid"
 
 var systemCalls = map[string]uint32{"pidfd_open": unix.SYS_PIDFD_OPEN, "renameat2": unix.SYS_RENAMEAT2}
 
-func forbidMain(args []string) int {
+func forbidMain(args []string) error {
 	number, known := systemCalls[args[0]]
 	if !known {
-		fmt.Fprintf(os.Stderr, "unknown system call %q\n", args[0])
-		return 1
+		return fmt.Errorf("unknown system call %q", args[0])
 	}
 	path, err := exec.LookPath(args[1])
 	runtime.LockOSThread() // a filter is a thread's
@@ -36,8 +35,7 @@ func forbidMain(args []string) int {
 	if err == nil {
 		err = unix.Exec(path, args[1:], os.Environ())
 	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	return err
 }
 
 // forbid returns the address of a filter.

@@ -46,8 +46,13 @@ func TestUnrecorded(t *testing.T) {
 		err  error
 		runs bool
 	}{
-		{nil, true}, {unix.EROFS, true},
-		{unix.ENOSPC, false}, {unix.EDQUOT, false}, {unix.EACCES, false}, {unix.EPERM, false}, {unix.EIO, false},
+		{nil, true},
+		{unix.EROFS, true},
+		{unix.ENOSPC, false},
+		{unix.EDQUOT, false},
+		{unix.EACCES, false},
+		{unix.EPERM, false},
+		{unix.EIO, false},
 	} {
 		s := &service{drafts: map[string]draft{svdir.StateFile: {err: c.err}}}
 		if err := s.unrecorded(); (err == nil) != c.runs {
