@@ -260,6 +260,7 @@ func (s *service) longState(l *list, now time.Time) {
 	l.add("starts", strconv.FormatUint(r.Starts, 10))
 	l.span("next start in", r.Next)
 	l.span("back-off", r.Delay)
+	l.add("status", r.Status)
 	l.add("program", r.Program)
 	l.flag("not released", r.Program != "" && !r.Released)
 	l.add("last event", string(r.Event))

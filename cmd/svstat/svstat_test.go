@@ -91,6 +91,7 @@ func scanOfOwn(t *testing.T) string {
 			Time: stamp, N: 57, Service: "web", Event: event.Ready, State: event.PhaseUp, Ready: true, Want: "up",
 			PID: 812, Exit: event.Exit{Ended: true, Code: 3}, Why: "crash", Lived: 1020 * time.Millisecond, Deaths: 1,
 			Supervise: 700, Program: "run", Released: true, Start: 99, Starts: 4, Since: stamp, ReadySince: stamp.Add(time.Second),
+			Status: "serving",
 		})
 	own(t, filepath.Join(scan, "web/log"),
 		status.Record{Stamp: stamp, PID: 813, Want: 'u', Phase: status.Run, Paused: true},
@@ -188,6 +189,7 @@ why                crash
 lived              1s
 deaths in a row    1
 starts             4
+status             serving
 program            run
 last event         ready
 last event at      2026-11-23T08:00:00.000Z, 1m30s ago

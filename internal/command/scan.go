@@ -37,7 +37,7 @@ func hangUp(fd int) error {
 	if err != nil {
 		return err
 	}
-	if boot, err := process.BootID(); err == nil && holder.Boot != "" && boot != holder.Boot {
+	if boot, err := process.BootID(); err == nil && holder.Boot != "" && !process.SameBoot(boot, holder.Boot) {
 		return ErrNoScan
 	}
 	h, err := process.OpenHolder(holder)

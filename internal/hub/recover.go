@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vigil/internal/event"
+	"vigil/internal/process"
 )
 
 // A recovered is what a journal had to tell.
@@ -48,7 +49,7 @@ func (j *journal) recover(ringLimit int) recovered {
 			r.wrong = append(r.wrong, errors.New("the current segment is gone or damaged"))
 		}
 	}
-	if left.Epoch == "" || left.Boot != j.boot {
+	if left.Epoch == "" || !process.SameBoot(left.Boot, j.boot) {
 		return r
 	}
 	switch {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"vigil/internal/event"
+	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
@@ -139,6 +140,26 @@ func TestFiles(t *testing.T) {
 			if name := strings.Trim(match[1], `",/`); !slices.Contains(known, name) {
 				t.Errorf("%s describes %s, which is in no list of names", service.path, name)
 			}
+		}
+	}
+}
+
+// TestSettings: each setting has its default in service(5), and an example that it can be set to.
+func TestSettings(t *testing.T) {
+	service := find(t, "service", "5")
+	for _, k := range settings.Keys {
+		entry := service.entry(k.Name)
+		if !slices.ContainsFunc(entry, func(line string) bool { return strings.HasPrefix(line, "Default:") }) {
+			t.Errorf("%s: %s has no default", service.path, k.Name)
+		}
+		i := slices.Index(entry, "For example:")
+		if i < 0 || i+1 == len(entry) {
+			t.Errorf("%s: %s has no example", service.path, k.Name)
+			continue
+		}
+		example := strings.TrimSuffix(strings.TrimPrefix(entry[i+1], ".Ql "), " .")
+		if err := settings.Check("web@", k.Name, example); err != nil {
+			t.Errorf("%s: %s cannot be %q: %v", service.path, k.Name, example, err)
 		}
 	}
 }

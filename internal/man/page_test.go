@@ -76,6 +76,21 @@ func (p page) items() []string {
 	return heads
 }
 
+// entry returns the lines of the item of a list whose head has the path.
+func (p page) entry(path string) (lines []string) {
+	inside := false
+	for _, line := range p.lines {
+		if head, isHead := strings.CutPrefix(line, ".It "); isHead || line == ".El" {
+			inside = slices.Contains(strings.Fields(head), path) && strings.HasPrefix(head, "Pa ")
+			continue
+		}
+		if inside {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // macro is the name of a macro inside of a line, or a word that only typesets.
 var macro = regexp.MustCompile(`^(\.?[A-Z][a-z]|[,.|:;()])$`)
 

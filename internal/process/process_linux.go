@@ -19,10 +19,21 @@ import (
 // SetSubreaper makes this process the parent of its orphaned descendants.
 func SetSubreaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// BootID returns what tells this boot from every other.
+// hostPIDs is the pid name space that is not a container's: PROC_PID_INIT_INO of linux/nsfs.h.
+const hostPIDs = "pid:[4026531836]"
+
+// BootID returns what tells this boot from every other. A container begins anew each time, with nothing of what ran in
+// it before, and perhaps with the files of then: there, that is in it as well, as the start time of process 1.
 func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(b)), err
+	boot := strings.TrimSpace(string(b))
+	if space, errSpace := os.Readlink("/proc/self/ns/pid"); err != nil || errSpace != nil || space == hostPIDs {
+		return boot, err
+	}
+	if start, err := StartTime(1); err == nil { // else it is hidden
+		boot += bootSeparator + strconv.FormatUint(start, 10)
+	}
+	return boot, nil
 }
 
 // Identify returns what tells the process pid from every other that had or will have that pid.

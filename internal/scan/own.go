@@ -194,7 +194,7 @@ func (o *own) readState() error {
 	}
 	line, _, _ := bytes.Cut(b[:n], []byte("\n"))
 	r, err := event.Decode(line)
-	if r.Boot == o.self.Boot { // events are counted anew in each boot
+	if process.SameBoot(r.Boot, o.self.Boot) { // events are counted anew in each boot
 		o.n = r.N
 	}
 	return err
@@ -246,7 +246,7 @@ func (o *own) readReaped() error {
 		if err != nil {
 			return err
 		}
-		if r, err := event.Decode(line); err == nil && r.Boot == o.self.Boot {
+		if r, err := event.Decode(line); err == nil && process.SameBoot(r.Boot, o.self.Boot) {
 			o.reaped = append(o.reaped, e.Name())
 			continue
 		}

@@ -162,7 +162,7 @@ func (s *scanner) hold(p *post) bool {
 		return false
 	}
 	holder, err := svdir.ReadLock(dir, name)
-	if err != nil || holder.Boot != s.own.self.Boot {
+	if err != nil || !process.SameBoot(holder.Boot, s.own.self.Boot) {
 		return false // not one of ours; the start finds out what is wrong
 	}
 	h, err := process.OpenHolder(holder)

@@ -95,7 +95,7 @@ func readRoster(boot string) (alive []rostered, err error) {
 	defer func() { _ = f.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(f, maxRosterFile))
 	first, rest, _ := strings.Cut(string(text), "\n")
-	if err != nil || first != boot {
+	if err != nil || !process.SameBoot(first, boot) {
 		return nil, err // pids of another boot are nobody's
 	}
 	for line := range strings.Lines(rest) {

@@ -214,7 +214,7 @@ func (p *post) isRunning() bool {
 	}
 	_ = h.Close() // it was only to be asked
 	boot, err := process.BootID()
-	return err != nil || r.Boot == boot
+	return err != nil || process.SameBoot(r.Boot, boot)
 }
 
 // readState reads the record that the supervise keeps.

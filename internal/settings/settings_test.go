@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -248,6 +249,40 @@ func TestRestart(t *testing.T) {
 				t.Errorf("%s: restart after %+v", test.line, exit)
 			}
 		}
+	}
+}
+
+// TestEveryWrongFile: of each setting the last good value holds, whatever its file is.
+func TestEveryWrongFile(t *testing.T) {
+	good := map[string]string{
+		RestartFile: "never", BackoffFile: "2s", FlapFile: "3 1m", MaxAge: "1d", MaxDeathTally: "7", DownSignal: "INT", TimeoutKill: "7s",
+		TimeoutFinish: "7s", ReloadSignal: "USR1", Leftover: "kill", NotificationFD: "7", Watchdog: "7s", TimeoutReady: "7s",
+		CheckTimeout: "7s", CheckInterval: "7s", CheckFailures: "7", ProbeFile: "unix x",
+	}
+	for _, f := range files {
+		dir, fd := open(t, map[string]string{f.name: good[f.name] + "\nand more\n"})
+		s := Default()
+		if problems := s.Read(fd); problems != nil || reflect.DeepEqual(s, Default()) {
+			t.Errorf("%s: %v: the first line does not count", f.name, problems)
+		}
+		path := filepath.Join(dir, f.name)
+		wrong := func(what string) {
+			before := s
+			problems := s.Read(fd)
+			if len(problems) != 1 || problems[0].File != f.name || !reflect.DeepEqual(s, before) {
+				t.Errorf("%s, %s: %v", f.name, what, problems)
+			}
+		}
+		for _, content := range []string{"", "\n# 5s\n", "nonsense", "5parsecs", "-500", "-5s", "99999999999999999999", "NaN", strings.Repeat("5", 1<<20)} {
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			wrong(fmt.Sprintf("%.20q", content))
+		}
+		if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		wrong("a directory")
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *service) reaped(pid int, start uint64) event.Exit {
 		return unknown
 	}
 	word, err := event.Decode(b)
-	if err != nil || word.Boot != s.self.Boot || !word.Exit.Ended {
+	if err != nil || !process.SameBoot(word.Boot, s.self.Boot) || !word.Exit.Ended {
 		return unknown
 	}
 	return word.Exit

@@ -167,7 +167,11 @@ func isSupervise(p process.Info) bool { return p.Name == svdir.Supervise }
 // isKin reports that an orphan is run's: by its process group or session; or by its environment, if nobody
 // can have made that up who is not of a service, or of this user.
 func (s *service) isKin(p process.Info) bool {
-	for g, since := range s.forked.groups {
+	groups := map[int]uint64{s.state.RunPID: s.state.Start}
+	if s.forked != nil {
+		groups = s.forked.groups
+	}
+	for g, since := range groups {
 		if g <= 1 || p.Group != g && p.Session != g {
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/machine"
+	"vigil/internal/process"
 	"vigil/internal/settings"
 	"vigil/internal/status"
 	"vigil/internal/svdir"
@@ -276,7 +277,8 @@ func (s *service) begin() error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}
-	if prior.Boot != s.self.Boot {
+	sameBoot := process.SameBoot(prior.Boot, s.self.Boot)
+	if !sameBoot {
 		prior.N, prior.Count = 0, 0 // events are counted anew in each boot, which is a new epoch of the hub
 	}
 	b := machine.Began{Down: s.isDown(), Prior: prior}
@@ -286,8 +288,7 @@ func (s *service) begin() error {
 	if prior.N > 0 {
 		s.readShown()
 	}
-	sameBoot := prior.Boot != "" && prior.Boot == s.self.Boot
-	b.Resume = sameBoot && (prior.Program != "" || prior.Event != event.Unsupervised)
+	b.Resume = sameBoot && prior.Boot != "" && (prior.Program != "" || prior.Event != event.Unsupervised)
 	s.beginTally(b.Resume)
 	s.repeat(prior)
 	if b.Resume {

@@ -35,24 +35,26 @@ func (s *service) signal(a machine.Signal) {
 	s.check("signal "+string(a.Signal), ignoreGone(err))
 }
 
-// signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are
-// reached itself, its group, and what is below it.
+// signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are reached itself, its
+// group, what is below it, and what has left it and is known to be its own.
 func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
-	tree := process.Descendants(os.Getpid())
-	if s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid) {
-		tree = append(tree, process.Descendants(pid)...)
+	tree := look(process.Descendants(os.Getpid()))
+	isStray := s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid)
+	switch {
+	case s.state.Fork != machine.NoFork && s.forked != nil:
+		tree = append(tree, s.family()...)
+	case isStray:
+		tree = append(tree, s.orphans()...)
+	}
+	if isStray {
 		err = s.adopted.SignalGroup(sig)
+		tree = append(tree, look(process.Descendants(pid))...)
+		tree = slices.DeleteFunc(tree, func(p process.Info) bool { return p.Group == pid }) // each is signalled once
 	}
-	if s.state.Fork != machine.NoFork && s.forked != nil {
-		for _, p := range s.family() {
-			if !slices.Contains(tree, p.PID) {
-				tree = append(tree, p.PID)
-			}
-		}
-	}
-	for _, pid := range tree {
-		if pid != s.state.ScriptPID {
-			err = errors.Join(err, ignoreGone(unix.Kill(pid, sig)))
+	slices.SortFunc(tree, func(p, q process.Info) int { return p.PID - q.PID })
+	for _, p := range slices.CompactFunc(tree, func(p, q process.Info) bool { return p.PID == q.PID }) {
+		if p.PID != s.state.ScriptPID {
+			err = errors.Join(err, ignoreGone(unix.Kill(p.PID, sig)))
 		}
 	}
 	return err
