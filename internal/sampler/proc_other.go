@@ -17,10 +17,10 @@ func now() time.Duration { return time.Since(epoch) }
 
 // A stat is what is read of every process.
 type stat struct {
-	pid    int
-	start  uint64
-	zombie bool
-	f      sample.Figures
+	pid   int
+	start uint64
+	ended bool
+	f     sample.Figures
 }
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * time.Millisecond }

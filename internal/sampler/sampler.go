@@ -92,10 +92,10 @@ func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sampl
 // maxTree bounds the processes of one service that are read.
 const maxTree = 10000
 
-// tree returns the processes of a service, its own first. Zombies use nothing, and are left out.
+// tree returns the processes of a service, its own first. What has ended uses nothing, and is left out.
 func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	root, err := s.stat(pid)
-	if err == nil && (start != 0 && root.start != start || root.zombie) {
+	if err == nil && (start != 0 && root.start != start || root.ended) {
 		err = process.ErrGone
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	list := []stat{root}
 	for i := 0; i < len(list) && i < maxTree; i++ {
 		for _, child := range s.children(list[i].pid) {
-			if st, err := s.stat(child); err == nil && !st.zombie {
+			if st, err := s.stat(child); err == nil && !st.ended {
 				list = append(list, st)
 			}
 		}

@@ -130,6 +130,35 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+// TestNoMemory: every process has memory until it ends. Where the kernel's rough number is 0, it is asked for a better
+// one, and nothing is told where there is none.
+func TestNoMemory(t *testing.T) {
+	st, err := parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 0 0 184")
+	if err != nil || !st.ended {
+		t.Errorf("without an address space: %+v, %v", st, err)
+	}
+	st, err = parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 0 184")
+	if err != nil || st.ended {
+		t.Errorf("with one: %+v, %v", st, err)
+	}
+	f := st.figures()
+	if n, known := f.Get(sample.RSS); known {
+		t.Errorf("memory is %v", n)
+	}
+	if n := resident(os.Getpid()); n == 0 {
+		t.Error("nobody knows how much memory this uses")
+	}
+	if n := resident(1<<22 + 1); n != 0 {
+		t.Errorf("%d pages of none", n)
+	}
+	rollup := strings.Fields("5581-7ffc ---p 00000000 00:00 0 [rollup]\nRss:   1688 kB\nPss: 310 kB")
+	for i, want := range map[int]uint64{7: 1688, 6: 0, 99: 0} {
+		if n := wordNumber(rollup, i); n != want {
+			t.Errorf("word %d: %d, want %d", i, n, want)
+		}
+	}
+}
+
 func TestGroup(t *testing.T) {
 	dir := t.TempDir()
 	if readGroup(dir) != nil {
