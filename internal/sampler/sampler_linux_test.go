@@ -54,7 +54,7 @@ func take(t *testing.T, s *Sampler, services, pid int) sample.Sample {
 		t.Fatal(err)
 	}
 	s.Begin(services)
-	got, err := s.Sample("x", pid, start, Detail{FDs: true, IO: true})
+	got, err := s.Sample("x", pid, start, Detail{FDs: true, IO: true, Below: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,13 +240,39 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestBelow: what is expensive is read of those alone of whom somebody wants to know.
+func TestBelow(t *testing.T) {
+	pid := run(t, "exec 3<&0; cat <&3 & echo ready; wait")
+	s := New(t.TempDir())
+	s.Begin(1)
+	got, err := s.Sample("x", pid, 0, Detail{FDs: true, IO: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, known := got.Self.Get(sample.FDs); !known || int(n) != len(names) {
+		t.Errorf("descriptors %v, %v, want %d", n, known, len(names))
+	}
+	for _, m := range []sample.Metric{sample.FDs, sample.Read} {
+		if n, known := got.Total.Get(m); known {
+			t.Errorf("%s of all is %v", m, n)
+		}
+	}
+	if len(s.kept) != 1 {
+		t.Errorf("%d processes are kept", len(s.kept))
+	}
+}
+
 // BenchmarkSample is a round of a service with five processes. A round of 200 such services is to take 1 %
 // of the usual 5 s: 50 ms of CPU.
 func BenchmarkSample(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		d    Detail
-	}{{"cheap", Detail{}}, {"all", Detail{FDs: true, IO: true}}} {
+	}{{"cheap", Detail{}}, {"descriptors of one", Detail{FDs: true}}, {"all", Detail{FDs: true, IO: true, Below: true}}} {
 		b.Run(c.name, func(b *testing.B) { benchmark(b, c.d) })
 	}
 }
