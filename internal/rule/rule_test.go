@@ -94,6 +94,25 @@ func equal(a, b *Rule) bool {
 		slices.EqualFunc(a.Then, b.Then, same) && slices.EqualFunc(a.Else, b.Else, same)
 }
 
+// TestSubjectAsWritten: who is told reads what is in the rule.
+func TestSubjectAsWritten(t *testing.T) {
+	for _, want := range []string{
+		"rss", "cpu.total", "fds.each", "deaths", "m.queue", "host.load1", "disk /tmp", "inodes /", "file log/current age", "file x size",
+	} {
+		limit := " > 5"
+		for _, unit := range []string{"", "%", "M", "m"} {
+			if r, err := Parse(want + limit + unit); err == nil && r.Subject.String() != want {
+				t.Errorf("%q is told as %q", want, r.Subject.String())
+			} else if err == nil {
+				limit = ""
+			}
+		}
+		if limit != "" {
+			t.Errorf("%q is no subject", want)
+		}
+	}
+}
+
 func TestParsePage(t *testing.T) {
 	r, err := Parse("http http://h/ ~ all is well for 2")
 	if err != nil || r.Subject.Page == nil || !r.Subject.Page.MatchString("and all is well") || r.Subject.Page.MatchString("all's well") || r.N != 2 {
