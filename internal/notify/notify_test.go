@@ -183,6 +183,7 @@ func TestRemindersOfEach(t *testing.T) {
 	next("web: rule-bad: fat, process 8")
 	h.happen(3, `{"service":"web","event":"rule-good","state":"up","pid":7,"rule":"fat","each":true}`)
 	next("web: rule-good: fat, process 7")
+	h.idle()
 	h.end()
 	h.begin()
 	h.pass(time.Hour)
