@@ -59,6 +59,7 @@ var columns = []column{
 	{"todo", func(r *Record) any { return &r.Todo }},
 	{"sent", func(r *Record) any { return &r.Sent }},
 	{"asked_why", func(r *Record) any { return &r.AskedWhy }},
+	{"pending", func(r *Record) any { return &r.Pending }},
 	{"stages", func(r *Record) any { return &r.Stages }},
 	{"stage_at", func(r *Record) any { return &r.StageAt }},
 	{"kill_at", func(r *Record) any { return &r.KillAt }},

@@ -153,6 +153,7 @@ type Record struct {
 	Group    int           // pid of the last run: its process group
 	Sent     string        // the last signal that the operator sent
 	AskedWhy string        // why the death was asked for
+	Pending  string        // the command bytes whose signals wait for their control programs
 	Stages   int           // signals of the stop that are still to be sent
 	StageAt  time.Duration // monotonic: the next of them
 	KillAt   time.Duration // monotonic: KILL

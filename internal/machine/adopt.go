@@ -5,6 +5,7 @@ import (
 
 	"vigil/internal/control"
 	"vigil/internal/event"
+	"vigil/internal/svdir"
 )
 
 func (t *step) began(b Began) {
@@ -34,6 +35,7 @@ func (t *step) began(b Began) {
 		t.do(CloseInput{})
 	}
 	if hello == event.Adopted {
+		t.askAgain(b.Prior.Pending)
 		t.goOnStopping()
 		return
 	}
@@ -63,6 +65,19 @@ func (t *step) goOnStopping() {
 		t.stop(control.Down)
 	case isStopping:
 		t.stop(control.Restart)
+	}
+}
+
+// askAgain asks the control programs again that the supervise before may not have seen end.
+func (t *step) askAgain(commands string) {
+	for i := range commands {
+		switch c := control.Command(commands[i]); {
+		case t.Role != Run:
+		case c == control.Reload:
+			t.reload()
+		default:
+			t.ask(Job{Program: svdir.Control + "/" + string(rune(c)), Before: c})
+		}
 	}
 }
 

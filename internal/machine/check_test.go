@@ -46,6 +46,9 @@ func (w *world) check() {
 	if s.Want != wants && !spent || s.Leaving != w.owed.leaving {
 		w.fail("wants %s, leaving %v; the operator %v", s.Want, s.Leaving, w.owed)
 	}
+	if pending := s.pending(); pending != w.owed.asked {
+		w.fail("has %q to ask, and owes %q", pending, w.owed.asked)
+	}
 	if w.main.stopping && s.Phase != event.PhaseStopping {
 		w.fail("has forgotten a stop")
 	}

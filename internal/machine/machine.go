@@ -79,6 +79,13 @@ type Job struct {
 	Run     uint64          // Starts when it was asked: a later run is not meant
 }
 
+// isOfSignal reports that the job is a command's of which nothing else is known: the state says itself what is to be
+// started, or stopped.
+func (j Job) isOfSignal() bool {
+	entry, ok := control.Lookup(j.Before)
+	return ok && (entry.Signal != "" || j.Before == control.Reload)
+}
+
 // A State is everything that supervise knows of its service. A time of 0 is no time.
 type State struct {
 	// What never changes.

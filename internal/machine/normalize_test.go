@@ -18,7 +18,7 @@ func (w *world) normalize() {
 	s, d := &w.state, &w.disk
 	w.disk = event.Record{
 		N: min(d.N, 1), Event: d.Event, State: d.State, Ready: d.Ready, Want: d.Want, PID: w.rename(d.PID),
-		Program: d.Program, Released: d.Released, Leaving: d.Leaving, Todo: d.Todo, Group: w.rename(d.Group),
+		Program: d.Program, Released: d.Released, Leaving: d.Leaving, Todo: d.Todo, Pending: d.Pending, Group: w.rename(d.Group),
 		Asked: d.Asked && (d.Program != "" || d.Todo == todoFinish), StartedAt: w.now, DueAt: w.ahead(d.DueAt),
 		Term: d.Term && d.State == event.PhaseStopping, Stages: d.Stages, StageAt: w.ahead(d.StageAt),
 		KillAt: w.ahead(d.KillAt), EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
@@ -132,7 +132,7 @@ func (w *world) job(j Job) Job {
 func (w *world) key() string {
 	s, d := &w.state, &w.disk
 	b := make([]byte, 0, 160)
-	for _, text := range []string{string(s.Phase), s.Job.Program, string(d.State), string(d.Event), d.Want, d.Program, d.Todo, d.Forked} {
+	for _, text := range []string{string(s.Phase), s.Job.Program, string(d.State), string(d.Event), d.Want, d.Program, d.Todo, d.Pending, d.Forked} {
 		b = append(append(b, text...), 0)
 	}
 	for _, j := range append(slices.Clip(s.Queue), s.Job) {
@@ -148,7 +148,7 @@ func (w *world) key() string {
 		b = append(b, byte(c.pid), byte(c.role), byte(c.stage), bit(c.stopping, c.signaled, c.killed, c.known, c.ended, c.forked, c.named))
 	}
 	for _, p := range []promise{w.owed, w.kept} {
-		b = append(b, byte(p.want), bit(p.leaving, p.eof, p.finish))
+		b = append(append(b, p.asked...), byte(p.want), bit(p.leaving, p.eof, p.finish))
 	}
 	for _, at := range append(deadlines(s), &d.DueAt, &d.StageAt, &d.KillAt, &d.EOFAt) {
 		b = append(b, bit(*at != 0))

@@ -38,6 +38,21 @@ func (s State) Fill(r *event.Record) {
 	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why
 	r.Stages, r.StageAt, r.KillAt, r.EOFAt = len(s.Stages), s.StageAt, s.KillAt, s.EOFAt
 	r.Clearing, r.ForGood, r.Todo = s.Clearing, s.ForGood, s.todo()
+	r.Pending = s.pending()
+}
+
+// maxPending bounds what a record has of the commands that wait.
+const maxPending = 100
+
+// pending are the commands to the run that is there whose signals wait for a control program.
+func (s State) pending() string {
+	var commands []byte
+	for _, j := range append([]Job{s.Job}, s.Queue...) {
+		if s.Role == Run && j.Run == s.Starts && j.isOfSignal() && len(commands) < maxPending {
+			commands = append(commands, byte(j.Before))
+		}
+	}
+	return string(commands)
 }
 
 // What was begun, where no process shows it.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/settings"
 )
@@ -142,6 +143,9 @@ func (w *world) signal(a Signal) {
 	}
 	if i < 0 {
 		return
+	}
+	if entry, _ := control.Lookup(w.ends); i == 0 && w.ends != 0 && a.Signal == entry.Signal {
+		w.sent(w.ends)
 	}
 	c := []*child{&w.main, &w.script, &w.probe}[i]
 	c.killed = c.killed || a.Signal == "KILL"

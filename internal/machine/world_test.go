@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"vigil/internal/control"
@@ -30,8 +31,9 @@ type world struct {
 	refuse bool    // no stage can be started
 	left   Leftover
 	heir   Heir
-	unmet  string // what it needs, and is not ready
-	spawns bool   // a stage was asked for in this turn
+	unmet  string          // what it needs, and is not ready
+	spawns bool            // a stage was asked for in this turn
+	ends   control.Command // whose script has ended in this turn
 	failed string
 	fresh  bool         // what a next supervise would find has changed
 	killed func(*world) // called wherever supervise may be killed, and that makes a difference
@@ -76,8 +78,9 @@ const (
 type promise struct {
 	want    intent
 	leaving bool
-	eof     bool // a logger that must be stopped if it does not end by itself
-	finish  bool // run has died, and finish is still to be run
+	eof     bool   // a logger that must be stopped if it does not end by itself
+	finish  bool   // run has died, and finish is still to be run
+	asked   string // the commands whose control programs are not known to have ended
 }
 
 func (w *world) fail(format string, args ...any) {
@@ -88,7 +91,7 @@ func (w *world) fail(format string, args ...any) {
 
 // turn gives the machine an input, and carries out what it wants, and so on with the answers.
 func (w *world) turn(what What) {
-	w.spawns, w.fresh = false, false
+	w.spawns, w.fresh, w.ends = false, false, 0
 	if _, begins := what.(Began); begins {
 		w.gone = false
 	}
@@ -176,6 +179,13 @@ func (w *world) happen(what What) {
 		w.child(what.Role).stage = running
 	case NotRun:
 		*w.child(what.Role) = child{}
+		switch what.Role {
+		case Run:
+			w.owed.asked = ""
+		case Script:
+			w.scriptEnded()
+		case NoRole, Finish, Check:
+		}
 		refused := what.Role == Script && w.state.Job.Before == toStart
 		if (what.Role == Run || refused) && w.owed.want == wantsOnce {
 			w.owed.want = hadOnce
@@ -245,9 +255,10 @@ func (w *world) died(d Died) {
 	case w.probe.pid:
 		w.probe = child{}
 	case w.script.pid:
-		if d.Exit.OK() {
+		if w.scriptEnded(); d.Exit.OK() {
 			w.main.signaled = true
-		} else if w.state.Job.Before == toStart && w.owed.want == wantsOnce {
+			w.sent(w.ends)
+		} else if w.ends == toStart && w.owed.want == wantsOnce {
 			w.owed.want = hadOnce
 		}
 		w.script = child{}
@@ -265,6 +276,7 @@ func (w *world) died(d Died) {
 
 // ended is the death of run, of which finish must be told, or that of finish, which may say: never again.
 func (w *world) ended(role Role, exit event.Exit, ran bool) {
+	w.owed.asked = ""
 	switch {
 	case !ran && w.owed.want == hadOnce && role == Run:
 		w.owed.want = wantsOnce // it may never have run
@@ -278,6 +290,20 @@ func (w *world) ended(role Role, exit event.Exit, ran bool) {
 	}
 }
 
+// scriptEnded notes whose script it was. A reload is done then, however it went.
+func (w *world) scriptEnded() {
+	if w.ends = w.state.Job.Before; w.ends == control.Reload {
+		w.sent(w.ends)
+	}
+}
+
+// sent is what the command was to send, or a program has stood for that.
+func (w *world) sent(c control.Command) {
+	if w.owed.asked != "" && byte(c) == w.owed.asked[0] {
+		w.owed.asked = w.owed.asked[1:]
+	}
+}
+
 // stays is runit's way: up and down take an exit back.
 func (w *world) stays() {
 	if w.state.Runit {
@@ -286,6 +312,11 @@ func (w *world) stays() {
 }
 
 func (w *world) commanded(c control.Command) {
+	entry, _ := control.Lookup(c)
+	asks := strings.Contains(w.set.Control, string(rune(c))) && entry.Signal != "" || w.set.Reload && c == control.Reload
+	if w.state.Role == Run && asks {
+		w.owed.asked += string(rune(c))
+	}
 	switch c { //nolint:exhaustive // the others want nothing
 	case control.Up, control.Enable, control.Once:
 		w.stays()

@@ -28,8 +28,8 @@ func (s *scanner) killLate() {
 		s.print.Print("warning: not all is down after " + s.KillAfter.String() + ": killing the rest")
 	}
 	s.killAt = s.clock() + killEvery
-	for _, v := range s.all() {
-		for _, p := range v.posts() {
+	for v := range s.all() {
+		for p := range v.posts() {
 			if p.pid == 0 {
 				continue
 			}

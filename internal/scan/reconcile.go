@@ -84,6 +84,7 @@ func (s *scanner) look() {
 	clear(s.dirty)
 	clear(s.moved)
 	s.first = false
+	s.checkLimits()
 }
 
 func (s *scanner) isAnyGrowing() bool {
@@ -293,7 +294,7 @@ func (s *scanner) rename(v *service, to string) {
 		s.dirty[to] = true
 		return
 	}
-	for _, p := range v.posts() {
+	for p := range v.posts() {
 		p.upgrade = true
 	}
 	s.wake(to)

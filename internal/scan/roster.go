@@ -173,8 +173,8 @@ func (s *scanner) renewRoster() {
 	s.closeRoster()
 	s.rosterDue = 0
 	var list []rostered
-	for _, v := range s.all() {
-		for _, p := range v.posts() {
+	for v := range s.all() {
+		for p := range v.posts() {
 			if p.pid == 0 {
 				continue
 			}

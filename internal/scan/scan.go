@@ -65,6 +65,8 @@ type scanner struct {
 	said      Said
 	once      map[string]bool // messages that are not repeated
 
+	limitsFrom int // from how many services and loggers on the limits are looked at again
+
 	ownGone bool // .svscan was gone at the last look
 
 	roster             *roster       // nil if it cannot be written
@@ -321,8 +323,8 @@ func (s *scanner) rescan() {
 	s.nextLook = s.clock()
 	s.said = make(Said)
 	s.once = make(map[string]bool)
-	for _, v := range s.all() {
-		for _, p := range v.posts() {
+	for v := range s.all() {
+		for p := range v.posts() {
 			if p.phase == phaseStopped && !v.leaving && !p.retired {
 				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
 			}
@@ -362,13 +364,13 @@ func (s *scanner) due() time.Duration {
 	if s.killAt != 0 {
 		due = min(due, s.killAt)
 	}
-	for _, v := range s.all() {
+	for v := range s.all() {
 		for _, d := range []time.Duration{v.settle.Due, v.logDue} {
 			if d != 0 {
 				due = min(due, d)
 			}
 		}
-		for _, p := range v.posts() {
+		for p := range v.posts() {
 			switch {
 			case p.phase == phaseWaiting:
 				due = min(due, p.restart.Due)

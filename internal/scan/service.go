@@ -2,6 +2,7 @@ package scan
 
 import (
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -34,26 +35,33 @@ type service struct {
 }
 
 // posts are all that has to do with the service; main is the first.
-func (v *service) posts() []*post {
-	list := []*post{v.main}
-	if v.log != nil {
-		list = append(list, v.log)
-	}
-	return append(list, v.retired...)
-}
-
-// all returns every service, our own included.
-func (s *scanner) all() []*service {
-	list := make([]*service, 0, len(s.services)+1)
-	for _, v := range s.services {
-		list = append(list, v)
-	}
-	for _, a := range s.aides {
-		if a.service != nil {
-			list = append(list, a.service)
+func (v *service) posts() iter.Seq[*post] {
+	return func(yield func(*post) bool) {
+		if !yield(v.main) || v.log != nil && !yield(v.log) {
+			return
+		}
+		for _, p := range v.retired {
+			if !yield(p) {
+				return
+			}
 		}
 	}
-	return list
+}
+
+// all yields every service, our own last. What is forgotten meanwhile does not come any more.
+func (s *scanner) all() iter.Seq[*service] {
+	return func(yield func(*service) bool) {
+		for _, v := range s.services {
+			if !yield(v) {
+				return
+			}
+		}
+		for _, a := range s.aides {
+			if a.service != nil && !yield(a.service) {
+				return
+			}
+		}
+	}
 }
 
 func newService(name string, id ID) *service {
@@ -231,8 +239,8 @@ func (p *post) isThere() bool {
 // work carries out what is due. It reports true if there is more to do.
 func (s *scanner) work() (again bool) {
 	starts := 0
-	for _, v := range s.all() {
-		for _, p := range v.posts() {
+	for v := range s.all() {
+		for p := range v.posts() {
 			if p.phase == phaseWaiting && p.restart.Due <= s.clock() {
 				if starts++; starts > maxStarts {
 					return true
@@ -274,7 +282,10 @@ func (s *scanner) progress(v *service) bool {
 		return false
 	}
 	more, wait := false, false
-	for _, p := range v.posts()[1:] {
+	for p := range v.posts() {
+		if p == v.main {
+			continue
+		}
 		more = more || !p.leaving
 		s.dismiss(p)
 		wait = wait || p.phase != phaseEmpty

@@ -204,8 +204,8 @@ func (s *scanner) upgrade(tried string) error {
 	l := legacy{
 		path: s.path, source: s.Source, known: map[string]bool{}, stopped: map[string]bool{}, unsent: s.out.queue, tried: tried,
 	}
-	for _, v := range s.all() {
-		for _, p := range v.posts() {
+	for v := range s.all() {
+		for p := range v.posts() {
 			if v.settled && !p.retired {
 				l.known[p.dir()] = true
 			}
