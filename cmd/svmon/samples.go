@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -53,8 +54,14 @@ func samples(ctx context.Context, args []string, stdout io.Writer) error {
 	return writeSamples(stdout, found)
 }
 
+// Why there are no samples.
+var (
+	errNoService = errors.New("no such service")
+	errNoSample  = errors.New("no sample came in time")
+)
+
 // gather asks for samples until each service that runs has one that tells its CPU, too, which takes two
-// readings.
+// readings. The error is why there are none.
 func gather(ctx context.Context, names []string) ([]event.Record, error) {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
@@ -65,7 +72,7 @@ func gather(ctx context.Context, names []string) ([]event.Record, error) {
 	}
 	defer func() { _ = s.Close() }() // it was only read
 	running, got := map[string]int{}, map[string]event.Record{}
-	began, synced := time.Now(), false
+	began, synced, known := time.Now(), false, false
 	for !synced || slices.ContainsFunc(keys(running), func(name string) bool { return !isWhole(got[name], running[name], began) }) {
 		item, err := s.Next(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -76,7 +83,7 @@ func gather(ctx context.Context, names []string) ([]event.Record, error) {
 		}
 		switch r := item.Record; r.Event {
 		case event.State:
-			if r.State == event.PhaseUp && r.PID != 0 {
+			if known = true; r.State == event.PhaseUp && r.PID != 0 {
 				running[r.Service] = r.PID
 			}
 		case event.Sample:
@@ -88,9 +95,15 @@ func gather(ctx context.Context, names []string) ([]event.Record, error) {
 			synced = true
 		}
 	}
+	if !known && len(names) > 0 {
+		return nil, &cli.Failure{Doing: "sample " + strings.Join(names, " "), Err: errNoService}
+	}
 	var list []event.Record
 	for _, name := range keys(got) {
 		list = append(list, got[name])
+	}
+	if len(list) == 0 && len(running) > 0 {
+		return nil, &cli.Failure{Doing: "sample " + strings.Join(keys(running), " "), Err: errNoSample}
 	}
 	return list, nil
 }

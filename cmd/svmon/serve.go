@@ -65,7 +65,7 @@ func check(args []string, stdout io.Writer) error {
 	if err == nil {
 		err = notify.Check(args[0], func(service, file, reason string) {
 			wrong++
-			_, _ = io.WriteString(stdout, service+"/"+file+": "+reason+"\n") // the status says it, too
+			_, _ = io.WriteString(stdout, cli.Printable(filepath.Join(service, file)+": "+reason)+"\n") // the status says it, too
 		})
 	}
 	if err != nil {

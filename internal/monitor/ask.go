@@ -345,6 +345,9 @@ func cause(err error) string {
 // told is an event about a rule.
 func told(c *check, r event.Record, o observation) event.Record {
 	r.Extra = append(r.Extra, textField("rule", c.name))
+	if c.rule.Subject.Scope == rule.Each {
+		r.Extra = append(r.Extra, event.Field{Key: "each", JSON: "true"}) // the pid is a part of what is bad
+	}
 	if o.value != "" {
 		r.Extra = append(r.Extra, event.Field{Key: "value", JSON: o.value})
 	}

@@ -108,7 +108,7 @@ func (c *check) compare(n float64, known bool) observation {
 	o := observation{outcome: rule.OK, value: strconv.FormatFloat(n, 'f', -1, 64)}
 	if c.rule.Limit.Breaks(n) {
 		o.outcome = rule.Breach
-		o.why = c.rule.Subject.Name + " is " + o.value
+		o.why = c.rule.Subject.String() + " is " + o.value
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/rule"
+	"vigil/internal/sampler"
 	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
@@ -79,12 +80,15 @@ func (m *monitor) use(s *service, checks map[string]*check) {
 			c.owed = nil
 		}
 	}
-	s.detail.FDs, s.detail.IO = false, false
+	s.detail = sampler.Detail{}
 	for _, c := range checks {
-		if c.rule.Subject.Kind == rule.Metric {
-			s.detail.FDs = s.detail.FDs || c.rule.Subject.Name == "fds"
-			s.detail.IO = s.detail.IO || c.rule.Subject.Name == "read" || c.rule.Subject.Name == "write"
+		if c.rule.Subject.Kind != rule.Metric {
+			continue
 		}
+		isFDs, isIO := c.rule.Subject.Name == "fds", c.rule.Subject.Name == "read" || c.rule.Subject.Name == "write"
+		s.detail.FDs = s.detail.FDs || isFDs
+		s.detail.IO = s.detail.IO || isIO
+		s.detail.Below = s.detail.Below || (isFDs || isIO) && c.rule.Subject.Scope != rule.Self
 	}
 }
 

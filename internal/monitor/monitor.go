@@ -251,7 +251,7 @@ func (m *monitor) sampleOne(s *service) bool {
 	}
 	d := s.detail
 	if m.watched > 0 {
-		d = sampler.Detail{FDs: true, IO: true}
+		d = sampler.Detail{FDs: true, IO: true, Below: true}
 	}
 	got, err := m.sampler.Sample(s.name, s.pid, s.start, d)
 	if err != nil {

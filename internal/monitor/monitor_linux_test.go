@@ -112,6 +112,17 @@ func (o *outbox) kinds(t *testing.T) string {
 	return strings.Join(kinds, " ")
 }
 
+// TestEachSaysSo: who is told can tell one process of several from all of them.
+func TestEachSaysSo(t *testing.T) {
+	for line, want := range map[string]bool{"rss.each > 10": true, "rss > 10": false, "rss.total > 10": false} {
+		m, s := world(t, line)
+		m.tell(s, s.checks["x"], event.Record{Event: event.RuleBad}, observation{pid: 9})
+		if got := strings.Contains(string(m.out.lines[0]), `"each":true`); got != want {
+			t.Errorf("%s: %s", line, m.out.lines[0])
+		}
+	}
+}
+
 func TestEdges(t *testing.T) {
 	m, s := world(t, "rss.total > 10 for 2 every 100ms then alert, exec ./none else alert")
 	at := time.Now()

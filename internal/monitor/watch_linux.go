@@ -29,10 +29,12 @@ type watch struct {
 	ids  map[string][]int
 }
 
-// A watched directory is that of a service, or that of rules: those of a template are of many services.
+// A watched directory is that of a service, or that of rules, or one that such is in: those of a template are of many
+// services.
 type watched struct {
 	names map[string]bool
 	path  string // of the rules; else empty
+	entry string // what the rules of services are a link to; else empty
 }
 
 func newWatch() *watch {
@@ -58,34 +60,46 @@ const (
 	files   = entries | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
 )
 
-// add watches a service directory and that of its rules; one that is watched already is so again.
+// add watches a service directory and that of its rules, and where this is if it is a link; one that is watched
+// already is so again.
 func (w *watch) add(name, dir string) {
 	if w.file == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, dir := range []struct {
-		path string
-		mask uint32
-	}{{dir, entries}, {filepath.Join(dir, svdir.Rules), files}} {
-		id, err := unix.InotifyAddWatch(w.fd, dir.path, dir.mask)
-		if err != nil {
-			continue // it is not there; the directory above tells when it comes
+	w.addOne(name, dir, entries)
+	rules := filepath.Join(dir, svdir.Rules)
+	if to, err := os.Readlink(rules); err == nil {
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(dir, to)
 		}
-		d := w.dirs[id]
-		if d == nil {
-			d = &watched{names: map[string]bool{}}
-			w.dirs[id] = d
-		}
-		if d.path = ""; dir.mask == files {
-			d.path = dir.path
-		}
-		if !d.names[name] {
-			d.names[name] = true
-			w.ids[name] = append(w.ids[name], id)
+		if d := w.addOne(name, filepath.Dir(to), entries); d != nil {
+			d.entry = filepath.Base(to)
 		}
 	}
+	if d := w.addOne(name, rules, files); d != nil {
+		d.path = rules
+	}
+}
+
+// addOne returns nil if the directory is not there: the one above tells when it comes.
+func (w *watch) addOne(name, dir string, mask uint32) *watched {
+	id, err := unix.InotifyAddWatch(w.fd, dir, mask)
+	if err != nil {
+		return nil
+	}
+	d := w.dirs[id]
+	if d == nil {
+		d = &watched{names: map[string]bool{}}
+		w.dirs[id] = d
+	}
+	d.path = ""
+	if !d.names[name] {
+		d.names[name] = true
+		w.ids[name] = append(w.ids[name], id)
+	}
+	return d
 }
 
 func (w *watch) remove(name string) {
@@ -146,7 +160,7 @@ func (w *watch) names(events []byte) (names []string) {
 			}
 		case d != nil && d.path != "" && mask&unix.IN_CREATE != 0 && !isLink(filepath.Join(d.path, entry)):
 			// It is told of again when it has been written.
-		case d != nil && (d.path != "" || slices.Contains(looked, entry)):
+		case d != nil && (d.path != "" || entry == d.entry || slices.Contains(looked, entry)):
 			names = slices.AppendSeq(names, maps.Keys(d.names))
 		}
 	}

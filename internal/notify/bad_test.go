@@ -72,6 +72,33 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
+// TestQueueToldOnce: so it is with a queue that does not work, until it does.
+func TestQueueToldOnce(t *testing.T) {
+	h := newHouse(t, "web")
+	h.sink("web/notify/a", "unix ../web.sock on mine")
+	web := h.reader("web.sock")
+	queue := filepath.Join(h.scan, ".svscan/queue/web:a")
+	const problem = "web notify/a: unable to open the queue: not a directory"
+	for i := range 2 {
+		h.check(os.WriteFile(queue, nil, 0o600))
+		h.happen(10*i+1, string(eventLine(10*i+1)))
+		h.saw(problem)
+		h.end()
+		h.begin()
+		h.happen(10*i+2, string(eventLine(10*i+2)))
+		h.saw()
+		h.check(os.Remove(queue))
+		h.happen(10*i+3, string(eventLine(10*i+3)))
+		if got, want := value(t, within(t, web), "i"), fmt.Sprint(10*i+3); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		h.idle()
+		h.end()
+		h.check(os.RemoveAll(queue))
+		h.begin()
+	}
+}
+
 // TestUndeliveredToldOnce: so it is with a target that does not work, and with one that comes and goes.
 func TestUndeliveredToldOnce(t *testing.T) {
 	h := newHouse(t, "web")

@@ -59,8 +59,8 @@ type Notifier struct {
 	senders sync.WaitGroup
 
 	mu      sync.Mutex
-	said    map[key]string // what was said of our own work for a sink, until that works again
-	targets ledger         // which do not work
+	said    ledger // of our own work for sinks, until that works again: a line for each complaint
+	targets ledger // which do not work
 
 	timeout time.Duration
 	retry   time.Duration
@@ -93,7 +93,7 @@ func prepare(c Config) (*Notifier, error) {
 		return nil, errors.Join(&cli.Failure{Doing: "lock " + dir, Err: err}, queues.Close())
 	}
 	n := &Notifier{
-		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, said: map[key]string{}, none: map[string]bool{},
+		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, none: map[string]bool{},
 		stopped: make(chan struct{}),
 		timeout: sendTimeout, retry: firstRetry, logs: localLogs,
 	}
@@ -107,6 +107,7 @@ func prepare(c Config) (*Notifier, error) {
 	n.shelf = &shelf{scan: c.Dir, folders: map[string]*folder{}, problem: n.tellOf}
 	path := func(k key) string { return filepath.Join(n.shelf.folder(k.service), k.name) }
 	n.shelf.told, n.targets = openLedger(queues, toldFile, path), openLedger(queues, failingFile, path)
+	n.said = openLedger(queues, saidFile, func(k key) string { return filepath.Join(dir, k.queue()) })
 	n.cursor = readCursor(int(queues.Fd()))
 	n.saved = n.cursor
 	return n, nil
@@ -129,7 +130,7 @@ func (n *Notifier) begin() error {
 		}
 		o, err := n.outlet(k)
 		if err != nil {
-			n.problem(k, "unable to open the queue: "+cli.Cause(err))
+			n.once(k, "unable to open the queue: "+cli.Cause(err))
 			continue
 		}
 		o.sink = Sink{Max: defaultMax, Per: defaultPer}
@@ -152,7 +153,7 @@ func (n *Notifier) forget(k key) {
 		err = q.dir.Close()
 	}
 	if err = errors.Join(err, os.RemoveAll(filepath.Join(n.queues.Name(), k.queue()))); err != nil {
-		n.problem(k, "unable to remove the queue: "+cli.Cause(err))
+		n.once(k, "unable to remove the queue: "+cli.Cause(err))
 	}
 }
 
@@ -174,24 +175,6 @@ func (n *Notifier) outlet(k key) (*outlet, error) {
 	n.mu.Unlock()
 	n.outlets[k] = o
 	return o, nil
-}
-
-// once tells a problem unless it was the last that was told of the sink.
-func (n *Notifier) once(k key, reason string) {
-	n.mu.Lock()
-	known := n.said[k] == reason
-	n.said[k] = reason
-	n.mu.Unlock()
-	if !known {
-		n.problem(k, reason)
-	}
-}
-
-// queued has the next problem told, whatever it is.
-func (n *Notifier) queued(k key) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.said, k)
 }
 
 // problem tells that something is wrong with a sink.

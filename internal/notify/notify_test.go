@@ -164,6 +164,37 @@ func TestReminders(t *testing.T) {
 	}
 }
 
+// TestRemindersOfEach: a rule about each process of a service may be bad of several, which have nothing to do with
+// each other.
+func TestRemindersOfEach(t *testing.T) {
+	h := newHouse(t, "web")
+	h.sink(".svscan/notify/a", "unix all.sock remind 1h")
+	all := h.reader("all.sock")
+	next := func(want string) {
+		t.Helper()
+		n := newNews([]byte(within(t, all)))
+		if got := n.line(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	h.happen(1, `{"service":"web","event":"rule-bad","state":"up","pid":7,"rule":"fat","each":true}`)
+	next("web: rule-bad: fat, process 7")
+	h.happen(2, `{"service":"web","event":"rule-bad","state":"up","pid":8,"rule":"fat","each":true}`)
+	next("web: rule-bad: fat, process 8")
+	h.happen(3, `{"service":"web","event":"rule-good","state":"up","pid":7,"rule":"fat","each":true}`)
+	next("web: rule-good: fat, process 7")
+	h.idle()
+	h.end()
+	h.begin()
+	h.pass(time.Hour)
+	next("web: rule-bad (reminder 1): fat, process 8")
+	h.happen(4, `{"service":"web","event":"rule-good","state":"up","pid":8,"rule":"fat","each":true}`)
+	if due := h.n.Next(); !due.IsZero() {
+		t.Errorf("something is due in %v", due.Sub(h.now()))
+	}
+	next("web: rule-good: fat, process 8")
+}
+
 // TestStates: what failed while nobody listened is told once, from the picture that follows a gap.
 func TestStates(t *testing.T) {
 	h := newHouse(t, "web", "db")

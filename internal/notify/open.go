@@ -18,7 +18,7 @@ import (
 // A condition is something bad that was told and is not yet good again. It is one file of the queue.
 type condition struct {
 	Service string          `json:"service"`
-	Rule    string          `json:"rule,omitempty"` // rule:NAME; empty: the service has failed
+	Rule    string          `json:"rule,omitempty"` // as of a change
 	Since   time.Time       `json:"since"`
 	Last    time.Time       `json:"last"` // when it was told last
 	Count   int             `json:"count"`
@@ -31,7 +31,7 @@ const maxOpen = 1000
 // A change says what an event means for the conditions.
 type change struct {
 	opens bool
-	rule  string // rule:NAME; empty: that the service has failed
+	rule  string // rule:NAME, or rule:NAME/PID of one process of several; empty: that the service has failed
 	all   bool   // everything of the service is over
 	none  bool   // nothing
 }
@@ -41,7 +41,7 @@ func changeOf(r *event.Record) change {
 	failed := r.State == event.PhaseFailed
 	switch r.Event {
 	case ruleBad, ruleGood:
-		return change{opens: r.Event == ruleBad, rule: "rule:" + field(r, "rule")}
+		return change{opens: r.Event == ruleBad, rule: ruleOf(r)}
 	case event.Removed, event.Down:
 		return change{all: true}
 	case event.Failed:
@@ -50,6 +50,15 @@ func changeOf(r *event.Record) change {
 		return change{opens: failed, none: r.State == ""}
 	}
 	return change{none: r.State == "" || failed} // whatever else it does, it has not failed
+}
+
+// ruleOf names what is bad, or good again: a rule about each process of a service is so of one of them.
+func ruleOf(r *event.Record) string {
+	name := "rule:" + field(r, "rule")
+	if field(r, "each") == "true" {
+		name += "/" + strconv.Itoa(r.PID)
+	}
+	return name
 }
 
 // field is the text of a field that the record does not know.

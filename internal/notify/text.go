@@ -53,6 +53,9 @@ func (n *news) line() string {
 		return cli.Printable(n.tally.text())
 	}
 	add(n.value("rule"))
+	if n.value("each") == "true" {
+		add("process " + strconv.Itoa(r.PID))
+	}
 	if value, limit := n.value("value"), n.value("limit"); value != "" {
 		if limit != "" {
 			value += " (limit " + limit + ")"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 const (
 	toldFile    = ".told"    // what was told of sinks' files that are wrong
 	failingFile = ".failing" // when it was told that targets do not work
+	saidFile    = ".said"    // what was told of queues that do not work
 )
 
 // maxTold bounds such a file, in bytes.
@@ -78,4 +80,25 @@ func (l *ledger) noteTarget(k key, told time.Time, failing bool) {
 		text += worked
 	}
 	l.note(k, text)
+}
+
+// once tells a problem of the sink's queue, unless it was told since that worked last.
+func (n *Notifier) once(k key, reason string) {
+	n.mu.Lock()
+	said := n.said.of[k.queue()]
+	known := slices.Contains(strings.Split(said, "\n"), reason)
+	if !known {
+		n.said.note(k, strings.TrimPrefix(said+"\n"+reason, "\n"))
+	}
+	n.mu.Unlock()
+	if !known {
+		n.problem(k, reason)
+	}
+}
+
+// queued has the next problem told, whatever it is.
+func (n *Notifier) queued(k key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said.note(k, "")
 }

@@ -247,7 +247,14 @@ func (p *parser) metric(s *Subject, w word) {
 }
 
 func (p *parser) clauses(r *Rule) {
+	var seen []string
 	for p.err == nil {
+		if len(p.words) > 0 {
+			if slices.Contains(seen, p.words[0].text) {
+				p.fail(p.words[0], "each clause once")
+			}
+			seen = append(seen, p.words[0].text)
+		}
 		switch {
 		case p.accept("for"):
 			w := p.need("how many samples: 1 to 64")

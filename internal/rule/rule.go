@@ -50,6 +50,29 @@ type Subject struct {
 	Page  *regexp.Regexp // of http: what the page must have; nil is anything
 }
 
+// String is a subject that has a value, as it is written in a rule.
+func (s *Subject) String() string {
+	name := s.Name
+	switch s.Kind {
+	case Metric:
+		return name + map[Scope]string{Total: ".total", Each: ".each"}[s.Scope]
+	case Printed:
+		return "m." + name
+	case Host:
+		return "host." + name
+	case Disk:
+		return "disk " + name
+	case Inodes:
+		return "inodes " + name
+	case FileAge:
+		return "file " + name + " age"
+	case FileSize:
+		return "file " + name + " size"
+	case Changed, TCP, Unix, HTTP, Exec, Check, Beat:
+	}
+	return name
+}
+
 // An Op compares a value with the limit.
 type Op string
 

@@ -94,6 +94,25 @@ func equal(a, b *Rule) bool {
 		slices.EqualFunc(a.Then, b.Then, same) && slices.EqualFunc(a.Else, b.Else, same)
 }
 
+// TestSubjectAsWritten: who is told reads what is in the rule.
+func TestSubjectAsWritten(t *testing.T) {
+	for _, want := range []string{
+		"rss", "cpu.total", "fds.each", "deaths", "m.queue", "host.load1", "disk /tmp", "inodes /", "file log/current age", "file x size",
+	} {
+		limit := " > 5"
+		for _, unit := range []string{"", "%", "M", "m"} {
+			if r, err := Parse(want + limit + unit); err == nil && r.Subject.String() != want {
+				t.Errorf("%q is told as %q", want, r.Subject.String())
+			} else if err == nil {
+				limit = ""
+			}
+		}
+		if limit != "" {
+			t.Errorf("%q is no subject", want)
+		}
+	}
+}
+
 func TestParsePage(t *testing.T) {
 	r, err := Parse("http http://h/ ~ all is well for 2")
 	if err != nil || r.Subject.Page == nil || !r.Subject.Page.MatchString("and all is well") || r.Subject.Page.MatchString("all's well") || r.N != 2 {
@@ -103,50 +122,52 @@ func TestParsePage(t *testing.T) {
 
 func TestParseErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"rss > 5M then , alert":     `column 15: ",": expected alert`,
-		"":                          "column 1: the line ends: expected a metric",
-		"rsss > 5M":                 `column 1: "rsss": expected a metric`,
-		"\x00\x01":                  "column 1: ",
-		"rss.all > 5M":              `column 1: "rss.all": expected rss, rss.total or rss.each`,
-		"children.each > 5":         `column 1: "children.each": expected children without`,
-		"host.disk > 5":             `column 1: "host.disk": expected host.cpu`,
-		"rss":                       "column 4: the line ends: expected an operator",
-		"rss 5M":                    `column 5: "5M": expected an operator`,
-		"rss >":                     "column 6: the line ends: expected bytes like 500M",
-		"rss > 80%":                 `column 7: "80%": expected bytes like 500M`,
-		"rss >80%":                  `column 6: "80%": expected bytes like 500M`,
-		"cpu > 5M":                  `column 7: "5M": expected a percentage like 90%`,
-		"age > 5":                   `column 7: "5": expected a duration like 3m`,
-		"fds > 5M":                  `column 7: "5M": expected a number or a percentage`,
-		"read > 5%":                 `column 8: "5%": expected bytes like 500M or bytes a second`,
-		"deaths > -1":               `column 10: "-1": expected a number`,
-		"rss > 5M for":              "column 13: the line ends: expected how many samples",
-		"rss > 5M for 0":            `column 14: "0": expected a number from 1 to 64`,
-		"rss > 5M for 3 of 2":       `column 19: "2": expected a number from 3 to 64`,
-		"rss > 5M for 3 of 65":      `column 19: "65": expected a number from 3 to 64`,
-		"rss > 5M for then alert":   `column 14: "then": expected how many samples`,
-		"rss > 5M every 1":          `column 16: "1": expected a duration`,
-		"rss > 5M every 1ms":        `column 16: "1ms": expected 100ms or more`,
-		"rss > 5M restart":          `column 10: "restart": expected for, every, timeout, after, then or else`,
-		"rss > 5M then":             "column 14: the line ends: expected alert, restart",
-		"rss > 5M then kill":        `column 15: "kill": expected alert, restart`,
-		"rss > 5M then signal FOO":  `column 22: "FOO": expected a signal's name`,
-		"rss > 5M then alert stop":  `column 21: "stop": expected a comma, else, or the end`,
-		"rss > 5M then alert,":      "column 21: the line ends: expected alert, restart",
-		"rss > 5M then exec":        "column 19: the line ends: expected a program",
-		"rss > 5M else alert, stop": `column 15: "alert,": expected alert, restart`,
-		"rss > 5M else alert stop":  `column 21: "stop": expected the end of the line`,
-		"file":                      "column 5: the line ends: expected the path of a file",
-		"file x":                    "column 7: the line ends: expected age, size or changed",
-		"file x older":              `column 8: "older": expected age, size or changed`,
-		"tcp 80":                    `column 5: "80": expected HOST:PORT`,
-		"http ftp://x":              `column 6: "ftp://x": expected a URL that begins`,
-		"http http://x 99":          `column 15: "99": expected codes like`,
-		"http http://x ~ a(b":       `column 17: "a(b": expected a regular expression that compiles: missing closing )`,
-		"exec for 3":                `column 6: "for": expected a program`,
-		"disk for 3":                `column 6: "for": expected the path`,
-		"héé > 3":                   `column 1: "héé": expected a metric`,
-		"file /é/x age > 1m for z":  `column 24: "z": expected a number`,
+		"rss > 5M then , alert":   `column 15: ",": expected alert`,
+		"":                        "column 1: the line ends: expected a metric",
+		"rsss > 5M":               `column 1: "rsss": expected a metric`,
+		"\x00\x01":                "column 1: ",
+		"rss.all > 5M":            `column 1: "rss.all": expected rss, rss.total or rss.each`,
+		"children.each > 5":       `column 1: "children.each": expected children without`,
+		"host.disk > 5":           `column 1: "host.disk": expected host.cpu`,
+		"rss":                     "column 4: the line ends: expected an operator",
+		"rss 5M":                  `column 5: "5M": expected an operator`,
+		"rss >":                   "column 6: the line ends: expected bytes like 500M",
+		"rss > 80%":               `column 7: "80%": expected bytes like 500M`,
+		"rss >80%":                `column 6: "80%": expected bytes like 500M`,
+		"cpu > 5M":                `column 7: "5M": expected a percentage like 90%`,
+		"age > 5":                 `column 7: "5": expected a duration like 3m`,
+		"fds > 5M":                `column 7: "5M": expected a number or a percentage`,
+		"read > 5%":               `column 8: "5%": expected bytes like 500M or bytes a second`,
+		"deaths > -1":             `column 10: "-1": expected a number`,
+		"rss > 5M for":            "column 13: the line ends: expected how many samples",
+		"rss > 5M for 0":          `column 14: "0": expected a number from 1 to 64`,
+		"rss > 5M for 3 of 2":     `column 19: "2": expected a number from 3 to 64`,
+		"rss > 5M for 3 of 65":    `column 19: "65": expected a number from 3 to 64`,
+		"rss > 5M for then alert": `column 14: "then": expected how many samples`,
+		"rss > 5M for 2 for 3":    `column 16: "for": expected each clause once`,
+		"rss > 5M every 1":        `column 16: "1": expected a duration`,
+		"check every 1s after 2s every 3s then alert": `column 25: "every": expected each clause once`,
+		"rss > 5M every 1ms":                          `column 16: "1ms": expected 100ms or more`,
+		"rss > 5M restart":                            `column 10: "restart": expected for, every, timeout, after, then or else`,
+		"rss > 5M then":                               "column 14: the line ends: expected alert, restart",
+		"rss > 5M then kill":                          `column 15: "kill": expected alert, restart`,
+		"rss > 5M then signal FOO":                    `column 22: "FOO": expected a signal's name`,
+		"rss > 5M then alert stop":                    `column 21: "stop": expected a comma, else, or the end`,
+		"rss > 5M then alert,":                        "column 21: the line ends: expected alert, restart",
+		"rss > 5M then exec":                          "column 19: the line ends: expected a program",
+		"rss > 5M else alert, stop":                   `column 15: "alert,": expected alert, restart`,
+		"rss > 5M else alert stop":                    `column 21: "stop": expected the end of the line`,
+		"file":                                        "column 5: the line ends: expected the path of a file",
+		"file x":                                      "column 7: the line ends: expected age, size or changed",
+		"file x older":                                `column 8: "older": expected age, size or changed`,
+		"tcp 80":                                      `column 5: "80": expected HOST:PORT`,
+		"http ftp://x":                                `column 6: "ftp://x": expected a URL that begins`,
+		"http http://x 99":                            `column 15: "99": expected codes like`,
+		"http http://x ~ a(b":                         `column 17: "a(b": expected a regular expression that compiles: missing closing )`,
+		"exec for 3":                                  `column 6: "for": expected a program`,
+		"disk for 3":                                  `column 6: "for": expected the path`,
+		"héé > 3":                                     `column 1: "héé": expected a metric`,
+		"file /é/x age > 1m for z":                    `column 24: "z": expected a number`,
 	} {
 		_, err := Parse(line)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -11,21 +11,24 @@ import (
 
 // group reads the cgroup of a service, if it has one of its own: one whose processes are not those of
 // the one that supervise is in. Without it the answer is nil.
-func group(root string, pid int) *sample.Group {
+func (s *Sampler) group(pid int) *sample.Group {
 	own, ok := cgroupOf(pid)
 	if !ok || own == "/" {
 		return nil
 	}
-	ours, ok := cgroupOf(os.Getpid())
-	if !ok || own == ours {
+	if s.ours == "" {
+		s.ours, _ = cgroupOf(os.Getpid()) // it is asked again for the next service
+	}
+	if s.ours == "" || own == s.ours {
 		return nil
 	}
-	return readGroup(filepath.Join(root, own))
+	return readGroup(filepath.Join(s.groups, own))
 }
 
 // cgroupOf returns the path of a process's cgroup of version 2.
 func cgroupOf(pid int) (string, bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	var room [maxShort]byte
+	b, err := readShort(pid, "cgroup", room[:])
 	if err != nil {
 		return "", false
 	}

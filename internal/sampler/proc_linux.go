@@ -3,10 +3,12 @@ package sampler
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	psutil "github.com/shirou/gopsutil/v3/process"
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/process"
@@ -28,7 +30,7 @@ func now() time.Duration {
 // A stat is what is used of /proc/PID/stat (proc_pid_stat(5)).
 type stat struct {
 	pid, parent   int
-	zombie        bool
+	ended         bool   // a zombie, or one that will be in a moment: it has no memory any more
 	start         uint64 // ticks since boot
 	ticks         uint64 // of CPU
 	threads       uint64
@@ -39,33 +41,89 @@ func (st *stat) began() time.Duration { return time.Duration(st.start) * tickTim
 
 func (st *stat) figures() (f sample.Figures) {
 	f.Set(sample.CPU, float64(st.ticks)*tickTime.Seconds())
-	f.Set(sample.RSS, float64(st.rssPages)*float64(os.Getpagesize()))
+	if pages := st.rssPages; pages > 0 {
+		f.Set(sample.RSS, float64(pages)*float64(os.Getpagesize()))
+	}
 	f.Set(sample.VMS, float64(st.vms))
 	f.Set(sample.Threads, float64(st.threads))
 	return f
 }
 
-// maxStat is more than /proc/PID/stat ever has.
-const maxStat = 1024
+// maxShort is more than /proc/PID/stat or cgroup ever has.
+const maxShort = 4096
+
+// readShort reads a short file of a process, with half the system calls that os.ReadFile makes.
+func readShort(pid int, name string, b []byte) ([]byte, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	n, err := unix.Read(fd, b)
+	_ = unix.Close(fd) // it was only read
+	if err != nil {
+		return nil, err
+	}
+	return b[:n], nil
+}
 
 func readStat(pid int) (stat, error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	var room [maxShort]byte
+	b, err := readShort(pid, "stat", room[:])
 	if errors.Is(err, unix.ENOENT) && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return stat{}, process.ErrHidden
 	}
 	if errors.Is(err, unix.ENOENT) {
 		return stat{}, process.ErrGone
 	}
+	if errors.Is(err, unix.ESRCH) {
+		return stat{}, process.ErrGone // since it was opened
+	}
 	if err != nil {
 		return stat{}, err
 	}
-	var b [maxStat]byte
-	n, err := unix.Read(fd, b[:])
-	_ = unix.Close(fd) // it was only read
-	if err != nil {
-		return stat{}, process.ErrGone // ESRCH: it has ended since
+	st, err := parseStat(pid, string(b))
+	if err == nil && !st.ended && st.rssPages == 0 {
+		st.rssPages = resident(pid)
 	}
-	return parseStat(pid, string(b[:n]))
+	return st, err
+}
+
+// countFDs counts the descriptors of a process. Linux 6.2 and later have their number as the size of the directory;
+// earlier ones have 0 there.
+func countFDs(p *psutil.Process) (float64, bool) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/"+strconv.Itoa(int(p.Pid))+"/fd", &st); err == nil && st.Size > 0 {
+		return float64(st.Size), true
+	}
+	n, err := p.NumFDs()
+	return float64(n), err == nil
+}
+
+// resident asks more exactly for the pages of a process in memory; 0 is unknown. In stat the kernel leaves out what
+// each processor has not added to the sum yet: of a small process, or one that has just begun, that may be all.
+func resident(pid int) uint64 {
+	path := "/proc/" + strconv.Itoa(pid)
+	if b, err := os.ReadFile(path + "/statm"); err == nil {
+		words := strings.Fields(string(b))
+		if n := wordNumber(words, 1); n > 0 {
+			return n
+		}
+	}
+	b, err := os.ReadFile(path + "/smaps_rollup") // it counts the pages themselves
+	if err != nil {
+		return 0
+	}
+	words := strings.Fields(string(b))
+	return wordNumber(words, slices.Index(words, "Rss:")+1) << 10 / uint64(os.Getpagesize())
+}
+
+// wordNumber is one of the words, or 0.
+func wordNumber(words []string, i int) uint64 {
+	if i >= len(words) {
+		return 0
+	}
+	n, _ := strconv.ParseUint(words[i], 10, 64) // 0 is no number as well
+	return n
 }
 
 // parseStat reads the fields after the name, which stands in parentheses and may contain anything.
@@ -79,13 +137,14 @@ func parseStat(pid int, text string) (stat, error) {
 		case to != nil:
 			*to = n
 		case field == 3:
-			st.zombie = word == "Z" || word == "X"
+			st.ended = word == "Z" || word == "X"
 		case field == 4:
 			st.parent = int(n)
 		case field == 14, field == 15:
 			st.ticks += n
 		}
 		if field++; field > 24 {
+			st.ended = st.ended || st.vms == 0
 			return st, nil
 		}
 	}

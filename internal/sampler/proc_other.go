@@ -3,6 +3,7 @@
 package sampler
 
 import (
+	"errors"
 	"time"
 
 	psutil "github.com/shirou/gopsutil/v3/process"
@@ -17,10 +18,10 @@ func now() time.Duration { return time.Since(epoch) }
 
 // A stat is what is read of every process.
 type stat struct {
-	pid    int
-	start  uint64
-	zombie bool
-	f      sample.Figures
+	pid   int
+	start uint64
+	ended bool
+	f     sample.Figures
 }
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * time.Millisecond }
@@ -51,3 +52,14 @@ func readStat(pid int) (stat, error) {
 func everything() (all map[int]stat, below map[int][]int) { return nil, nil }
 
 func childrenOf(int) []int { return nil }
+
+// maxShort is what readShort is given.
+const maxShort = 0
+
+// readShort reads nothing: what it is for is Linux's alone.
+func readShort(int, string, []byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+func countFDs(p *psutil.Process) (float64, bool) {
+	n, err := p.NumFDs()
+	return float64(n), err == nil
+}

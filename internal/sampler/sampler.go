@@ -18,12 +18,14 @@ import (
 // limitEvery is how often the limits of a process are read: they hardly ever change, and are a long file.
 const limitEvery = time.Minute
 
-// A Detail says which figures are read beside those that are cheap.
-type Detail struct{ FDs, IO bool }
+// A Detail says which figures are read beside those that are cheap: of the service's own process, or with Below of all
+// that descend from it, too.
+type Detail struct{ FDs, IO, Below bool }
 
 // A Sampler remembers what it read last of each service and each process.
 type Sampler struct {
 	groups string // where cgroups are mounted
+	ours   string // our own, in this round; "" is not yet known
 	trees  map[string]*sample.Tree
 	kept   map[sample.ID]*kept
 	round  uint64
@@ -61,6 +63,7 @@ func (s *Sampler) Begin(services int) {
 		}
 	}
 	s.round++
+	s.ours = ""
 	if s.all, s.below = nil, nil; services >= many {
 		s.all, s.below = everything()
 	}
@@ -79,6 +82,9 @@ func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sampl
 	}
 	readings := make([]sample.Reading, len(stats))
 	for i := range stats {
+		if i > 0 && !d.Below {
+			d = Detail{}
+		}
 		readings[i] = s.read(at, &stats[i], d)
 	}
 	t := s.trees[service]
@@ -86,16 +92,16 @@ func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sampl
 		t = &sample.Tree{}
 		s.trees[service] = t
 	}
-	return t.Add(at, readings, group(s.groups, pid)), nil
+	return t.Add(at, readings, s.group(pid)), nil
 }
 
 // maxTree bounds the processes of one service that are read.
 const maxTree = 10000
 
-// tree returns the processes of a service, its own first. Zombies use nothing, and are left out.
+// tree returns the processes of a service, its own first. What has ended uses nothing, and is left out.
 func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	root, err := s.stat(pid)
-	if err == nil && (start != 0 && root.start != start || root.zombie) {
+	if err == nil && (start != 0 && root.start != start || root.ended) {
 		err = process.ErrGone
 	}
 	if err != nil {
@@ -104,7 +110,7 @@ func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	list := []stat{root}
 	for i := 0; i < len(list) && i < maxTree; i++ {
 		for _, child := range s.children(list[i].pid) {
-			if st, err := s.stat(child); err == nil && !st.zombie {
+			if st, err := s.stat(child); err == nil && !st.ended {
 				list = append(list, st)
 			}
 		}
@@ -142,14 +148,17 @@ func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
 	}
 	k.round = s.round
 	if d.FDs {
-		if n, err := k.process.NumFDs(); err == nil {
-			r.Set(sample.FDs, float64(n))
+		if n, known := countFDs(k.process); known {
+			r.Set(sample.FDs, n)
 		}
 		if k.readLimit(at); k.limited {
 			r.Set(sample.FDLimit, k.limit)
 		}
 	}
-	if c, err := k.process.IOCounters(); d.IO && err == nil {
+	if !d.IO {
+		return r
+	}
+	if c, err := k.process.IOCounters(); err == nil {
 		r.Set(sample.Read, float64(c.ReadBytes))
 		r.Set(sample.Write, float64(c.WriteBytes))
 	}

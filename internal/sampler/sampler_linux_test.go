@@ -54,7 +54,7 @@ func take(t *testing.T, s *Sampler, services, pid int) sample.Sample {
 		t.Fatal(err)
 	}
 	s.Begin(services)
-	got, err := s.Sample("x", pid, start, Detail{FDs: true, IO: true})
+	got, err := s.Sample("x", pid, start, Detail{FDs: true, IO: true, Below: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +127,35 @@ func TestParseStat(t *testing.T) {
 	}
 	if st, err := parseStat(7, text[:40]); err == nil {
 		t.Errorf("of half a line: %+v", st)
+	}
+}
+
+// TestNoMemory: every process has memory until it ends. Where the kernel's rough number is 0, it is asked for a better
+// one, and nothing is told where there is none.
+func TestNoMemory(t *testing.T) {
+	st, err := parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 0 0 184")
+	if err != nil || !st.ended {
+		t.Errorf("without an address space: %+v, %v", st, err)
+	}
+	st, err = parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 0 184")
+	if err != nil || st.ended {
+		t.Errorf("with one: %+v, %v", st, err)
+	}
+	f := st.figures()
+	if n, known := f.Get(sample.RSS); known {
+		t.Errorf("memory is %v", n)
+	}
+	if n := resident(os.Getpid()); n == 0 {
+		t.Error("nobody knows how much memory this uses")
+	}
+	if n := resident(1<<22 + 1); n != 0 {
+		t.Errorf("%d pages of none", n)
+	}
+	rollup := strings.Fields("5581-7ffc ---p 00000000 00:00 0 [rollup]\nRss:   1688 kB\nPss: 310 kB")
+	for i, want := range map[int]uint64{7: 1688, 6: 0, 99: 0} {
+		if n := wordNumber(rollup, i); n != want {
+			t.Errorf("word %d: %d, want %d", i, n, want)
+		}
 	}
 }
 
@@ -211,13 +240,39 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestBelow: what is expensive is read of those alone of whom somebody wants to know.
+func TestBelow(t *testing.T) {
+	pid := run(t, "exec 3<&0; cat <&3 & echo ready; wait")
+	s := New(t.TempDir())
+	s.Begin(1)
+	got, err := s.Sample("x", pid, 0, Detail{FDs: true, IO: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, known := got.Self.Get(sample.FDs); !known || int(n) != len(names) {
+		t.Errorf("descriptors %v, %v, want %d", n, known, len(names))
+	}
+	for _, m := range []sample.Metric{sample.FDs, sample.Read} {
+		if n, known := got.Total.Get(m); known {
+			t.Errorf("%s of all is %v", m, n)
+		}
+	}
+	if len(s.kept) != 1 {
+		t.Errorf("%d processes are kept", len(s.kept))
+	}
+}
+
 // BenchmarkSample is a round of a service with five processes. A round of 200 such services is to take 1 %
 // of the usual 5 s: 50 ms of CPU.
 func BenchmarkSample(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		d    Detail
-	}{{"cheap", Detail{}}, {"all", Detail{FDs: true, IO: true}}} {
+	}{{"cheap", Detail{}}, {"descriptors of one", Detail{FDs: true}}, {"all", Detail{FDs: true, IO: true, Below: true}}} {
 		b.Run(c.name, func(b *testing.B) { benchmark(b, c.d) })
 	}
 }
