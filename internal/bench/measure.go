@@ -124,23 +124,26 @@ func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sampl
 	return took, nil
 }
 
-// statuses measures one command that shows all services.
-func (b *bench) statuses(ctx context.Context, suites []*suite) (map[string]sample, error) {
-	took := map[string]sample{}
-	for range b.tries {
-		for _, s := range suites {
-			if s.status == nil {
-				continue
+// statuses measures one command that shows so many services.
+func (b *bench) statuses(n int) func(context.Context, []*suite) (map[string]sample, error) {
+	return func(ctx context.Context, suites []*suite) (map[string]sample, error) {
+		took := map[string]sample{}
+		for range b.tries {
+			for _, s := range suites {
+				names := s.names()
+				names = names[:min(n, len(names))]
+				if s.oneByOne && len(names) > 1 {
+					continue
+				}
+				d, err := s.show(ctx, names)
+				if err != nil {
+					return nil, err
+				}
+				took[s.name] = append(took[s.name], float64(d))
 			}
-			names := s.names()
-			d, err := s.show(ctx, names[:min(b.services, len(names))])
-			if err != nil {
-				return nil, err
-			}
-			took[s.name] = append(took[s.name], float64(d))
 		}
+		return took, nil
 	}
-	return took, nil
 }
 
 // stops are how long it took, each time, to bring everything down.

@@ -26,7 +26,7 @@ func vigil(bin string) *suite {
 func runit() *suite {
 	return &suite{
 		name: "runit", scanner: []string{"runsvdir", "-P"}, status: []string{"sv", "status"},
-		hangup: []string{"sv", "hup"}, supervise: "runsv", bring: unix.SIGHUP,
+		hangup: []string{"sv", "hup"}, restart: []string{"sv", "-w", "60", "restart"}, supervise: "runsv", bring: unix.SIGHUP,
 	}
 }
 
@@ -42,7 +42,8 @@ func daemontools() *suite {
 // s6 has a scanner that looks when it is told to, and a status of one service a call.
 func s6() *suite {
 	return &suite{
-		name: "s6", scanner: []string{"s6-svscan", "-c", "10000"}, hangup: []string{"s6-svc", "-h"},
+		name: "s6", scanner: []string{"s6-svscan", "-c", "10000"}, hangup: []string{"s6-svc", "-h"}, status: []string{"s6-svstat"},
+		restart: []string{"s6-svc", "-wr", "-r"}, oneByOne: true,
 		supervise: "s6-supervise", bring: unix.SIGTERM, notifies: true,
 		found: func(ctx context.Context, s *suite, _ string) error { return s.call(ctx, "s6-svscanctl", "-a", s.scan) },
 	}
@@ -52,7 +53,8 @@ func s6() *suite {
 func supervisor() *suite {
 	return &suite{
 		name: "supervisor", scanner: []string{"supervisord", "-n", "-c"}, status: []string{"supervisorctl", "-c", settings, "status"},
-		hangup: []string{"supervisorctl", "-c", settings, "signal", "HUP"}, byName: true, supervise: "supervisord",
+		hangup:  []string{"supervisorctl", "-c", settings, "signal", "HUP"},
+		restart: []string{"supervisorctl", "-c", settings, "restart"}, byName: true, supervise: "supervisord",
 		bring: unix.SIGTERM, settings: writeSettings, program: writeProgram,
 		found: func(ctx context.Context, s *suite, name string) error {
 			return s.call(ctx, "supervisorctl", "-c", filepath.Join(s.scan, settings), "update", name)

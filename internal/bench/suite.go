@@ -21,8 +21,10 @@ import (
 type suite struct {
 	name      string
 	scanner   []string    // the command of its scanner, without the directory
-	status    []string    // the command that shows services, without them; nil: it shows one at a time
+	status    []string    // the command that shows services, without them
 	hangup    []string    // the command that sends services a HUP, without them
+	restart   []string    // the command that restarts services and waits until they are up, without them; nil: there is none
+	oneByOne  bool        // its commands take one service
 	byName    bool        // these take names, not directories
 	supervise string      // the process's name of what owns services
 	bring     unix.Signal // what makes the scanner bring everything down

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"vigil/internal/cli"
 	"vigil/internal/process"
+	"vigil/internal/svdir"
 )
 
 // prepare does what is done once for the process.
@@ -50,22 +53,26 @@ func (s *scanner) prepare() error {
 	return nil
 }
 
-// environment is what supervises get: one processor for the Go runtime, which costs memory for
-// each, and the old value for what they run.
+// environment is what supervises get: their own values for the Go runtime, and the old ones for what they run.
 func environment(env []string) []string {
-	const name = "GOMAXPROCS="
-	old := ""
-	var out []string
-	for _, e := range env {
-		switch {
-		case len(e) >= len(name) && e[:len(name)] == name:
-			old = e[len(name):]
-		case len(e) >= len("SV_"+name) && e[:len("SV_"+name)] == "SV_"+name:
-		default:
-			out = append(out, e)
-		}
+	own := map[string]string{
+		"GOMAXPROCS": "1",  // each processor costs memory
+		"GOGC":       "25", // else the garbage of many restarts stays until it is 4 MB
 	}
-	return append(out, name+"1", "SV_"+name+old)
+	for _, v := range svdir.KeptVariables {
+		old := ""
+		for _, e := range env {
+			if value, found := strings.CutPrefix(e, v.Name+"="); found {
+				old = value
+			}
+		}
+		env = slices.DeleteFunc(env, func(e string) bool {
+			name, _, _ := strings.Cut(e, "=")
+			return name == v.Name || name == v.In
+		})
+		env = append(env, v.Name+"="+own[v.Name], v.In+"="+old)
+	}
+	return env
 }
 
 // spareThreads has the Go runtime make threads that it keeps: it ends a program for which it can make

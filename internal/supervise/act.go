@@ -225,7 +225,7 @@ func (s *service) release(a machine.Release) {
 func (s *service) sendGreeting(greeting []machine.Action) {
 	for _, a := range greeting {
 		if tell, ok := a.(machine.Tell); ok {
-			s.sendRecord(tell.Record)
+			s.sendRecord(&tell.Record)
 		} else {
 			s.act(a)
 		}

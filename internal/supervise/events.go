@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"time"
@@ -68,6 +69,7 @@ func (p *eventPipe) open() error {
 }
 
 func (p *eventPipe) hold(line []byte) {
+	line = bytes.Clone(line) // the caller's is for the next one
 	if len(p.held) < eventsHeld {
 		p.held = append(p.held, line)
 	} else {

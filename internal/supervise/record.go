@@ -52,17 +52,20 @@ func (s *service) wasNamed(name string) {
 
 // putAgain puts the state on disk with the event that was there.
 func (s *service) putAgain() {
-	r := s.last
-	s.state.Fill(&r)
+	r := &s.record
+	*r = s.last
+	s.state.Fill(r)
 	r.Supervise, r.Dir, r.Boot, r.Notify, r.Logger = s.self.PID, s.inode, s.self.Boot, s.notifyAddress, s.logger
-	s.write(svdir.StateFile, r.Append(nil), svdir.ModeState)
+	s.line = r.Append(s.line[:0])
+	s.write(svdir.StateFile, s.line, svdir.ModeState)
 }
 
 // send writes the last event.
-func (s *service) send() { s.sendRecord(s.last) }
+func (s *service) send() { s.sendRecord(&s.last) }
 
-func (s *service) sendRecord(r event.Record) {
-	err := s.events.send(r.AppendFit(nil, fifo.Atomic))
+func (s *service) sendRecord(r *event.Record) {
+	s.line = r.AppendFit(s.line[:0], fifo.Atomic)
+	err := s.events.send(s.line)
 	if err == nil && r.Was == s.was && !s.events.holds() {
 		s.was = ""
 	}
@@ -101,7 +104,8 @@ type draft struct {
 // write puts a file of supervise/ in place, unless its content is there already. Where no new file
 // can be made, the old one is written over, so that it is true, and the new one stays a draft.
 func (s *service) write(name string, content []byte, mode uint32) {
-	if old, ok := s.files[name]; ok && bytes.Equal(old, content) {
+	old, ok := s.files[name]
+	if ok && bytes.Equal(old, content) {
 		return
 	}
 	err := status.WriteFile(s.own, name, content, mode)
@@ -109,11 +113,11 @@ func (s *service) write(name string, content []byte, mode uint32) {
 	if err != nil && status.OverwriteFile(s.own, name, content) != nil {
 		lost = err
 	}
-	if s.files[name] = content; lost != nil {
+	if s.files[name] = append(old[:0], content...); lost != nil {
 		delete(s.files, name)
 	}
 	if err != nil {
-		s.drafts[name] = draft{content, mode, lost}
+		s.drafts[name] = draft{bytes.Clone(content), mode, lost}
 		s.problem(svdir.Supervise, err)
 		return
 	}
@@ -339,7 +343,7 @@ func (s *service) repeat(prior event.Record) {
 	if _, err := os.Lstat(prior.Service); err == nil {
 		prior.Service = s.state.Name
 	}
-	s.sendRecord(prior)
+	s.sendRecord(&prior)
 }
 
 // hearAgain opens what a run that was adopted tells of itself through.

@@ -77,6 +77,8 @@ type service struct {
 	notifyAddress string // of the notify socket, without the @
 	state         machine.State
 	last          event.Record   // the last event
+	record        event.Record   // of the state that is being written
+	line          []byte         // room for a record, so that each does not take its own
 	handed        event.Record   // the record that the supervise before an upgrade has handed on
 	pending       map[int]*start // by pid of the stage
 	adopted       *process.Handle
@@ -316,20 +318,23 @@ func openLogFIFO(own int) (int, error) {
 // baseEnv is the environment that run and every other program start from: our own, as it was
 // before svscan made it smaller for us.
 func (s *service) baseEnv() []string {
-	old, was := os.LookupEnv("SV_GOMAXPROCS")
 	var env []string
+	changed := map[string]bool{}
+	for _, v := range svdir.KeptVariables {
+		old, was := os.LookupEnv(v.In)
+		if changed[v.In], changed[v.Name] = was, was; old != "" {
+			env = append(env, v.Name+"="+old)
+		}
+	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		switch {
-		case was && (name == "GOMAXPROCS" || name == "SV_GOMAXPROCS"):
+		case changed[name]:
 		case name == "SV_NAME" || name == "SV_DIR" || name == "SV_INSTANCE":
 		case name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID": // who has started svscan is not meant
 		default:
 			env = append(env, entry)
 		}
-	}
-	if old != "" {
-		env = append(env, "GOMAXPROCS="+old)
 	}
 	env = append(env, "SV_NAME="+s.state.Name, "SV_DIR="+s.path)
 	name, _, _ := strings.Cut(s.state.Name, "/")

@@ -182,8 +182,11 @@ func (s *service) currentDir() string {
 // followRename takes the name that the service directory has now for its own.
 func (s *service) followRename() {
 	dir := s.currentDir()
+	if dir == s.Dir {
+		return
+	}
 	path, err := filepath.Abs(dir)
-	if dir == s.Dir || err != nil {
+	if err != nil {
 		return
 	}
 	old := s.state.Name

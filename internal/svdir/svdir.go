@@ -75,6 +75,10 @@ const (
 	ModeDown      = 0o644
 )
 
+// KeptVariables are those that svscan sets for supervises and that what they run does not get, each with the variable
+// that keeps what it was when svscan was started.
+var KeptVariables = []struct{ Name, In string }{{"GOGC", "SV_GOGC"}, {"GOMAXPROCS", "SV_GOMAXPROCS"}}
+
 // MaxState bounds a state file, in bytes.
 const MaxState = 64 << 10
 
