@@ -20,7 +20,7 @@ type figures map[string]figure
 // many is not seen in the sum.
 type figure struct {
 	processes, descriptors int
-	pidfds                 int    // which are not among the descriptors
+	pidfds, pins           int    // which are not among the descriptors
 	memory                 uint64 // private, in bytes
 }
 
@@ -38,6 +38,9 @@ const (
 	// measure.
 	monitorMost = 40 << 20
 )
+
+// scanName is the name of the scan directory.
+const scanName = "scan"
 
 // level compares what the suite uses with what it used at the first calm, and looks for zombies.
 func (t *torture) level(ctx context.Context) error {
@@ -64,6 +67,10 @@ func (t *torture) level(ctx context.Context) error {
 		if most := now["supervise"].processes + moreDescriptors; f.pidfds > most {
 			return fmt.Errorf("a %s has %d pidfds, and there are %d supervises", name, f.pidfds, now["supervise"].processes)
 		}
+		// And one for each service directory.
+		if most := now["supervise"].processes + moreDescriptors; f.pins > most {
+			return fmt.Errorf("a %s has %d service directories open, and there are %d supervises", name, f.pins, now["supervise"].processes)
+		}
 		// Go collects when the heap is twice what lives.
 		most := timesMemory*base.memory + moreMemory
 		switch name {
@@ -88,30 +95,39 @@ func measure() (figures, error) {
 	}
 	found := figures{}
 	for _, p := range rig.Named(all, "svscan", "supervise", svdir.Hub, svdir.Monitor) {
-		fds, pidfds, errFds := countDescriptors(p.PID)
+		fds, errFds := countDescriptors(p.PID)
 		memory, errMemory := rig.Private(p.PID)
 		if errFds != nil || errMemory != nil {
 			continue
 		}
+		if p.Name != "svscan" { // a supervise has its one all the time
+			fds.descriptors, fds.pins = fds.descriptors+fds.pins, 0
+		}
 		f := found[p.Name]
-		found[p.Name] = figure{f.processes + 1, max(f.descriptors, fds), max(f.pidfds, pidfds), max(f.memory, memory)}
+		found[p.Name] = figure{
+			f.processes + 1, max(f.descriptors, fds.descriptors), max(f.pidfds, fds.pidfds), max(f.pins, fds.pins), max(f.memory, memory),
+		}
 	}
 	return found, nil
 }
 
-// countDescriptors counts those of a process that are pidfds apart from the others.
-func countDescriptors(pid int) (others, pidfds int, err error) {
+// countDescriptors counts those of a process: apart from the others, its pidfds, and the service directories that an
+// svscan holds.
+func countDescriptors(pid int) (f figure, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	fds, err := os.ReadDir(dir)
 	for _, fd := range fds {
 		// One that is closed meanwhile counts as another.
-		if target, _ := os.Readlink(filepath.Join(dir, fd.Name())); target == "anon_inode:[pidfd]" {
-			pidfds++
-		} else {
-			others++
+		switch target, _ := os.Readlink(filepath.Join(dir, fd.Name())); {
+		case target == "anon_inode:[pidfd]":
+			f.pidfds++
+		case filepath.Base(filepath.Dir(target)) == scanName:
+			f.pins++
+		default:
+			f.descriptors++
 		}
 	}
-	return others, pidfds, err
+	return f, err
 }
 
 // zombieTime is longer than anybody may take to wait for a dead child.

@@ -83,7 +83,7 @@ func newTorture(ctx context.Context, p *plan, private bool) (t *torture, err err
 		}
 	}()
 	t.disk, t.victim = filepath.Join(t.top, "disk"), filepath.Join(t.top, "victim")
-	t.scan = filepath.Join(t.disk, "scan")
+	t.scan = filepath.Join(t.disk, scanName)
 	if err := rig.Compile(ctx, t.victim, victimSource); err != nil {
 		return nil, err
 	}
