@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/event"
 	"vigil/internal/fifo"
 )
 
@@ -90,4 +91,23 @@ func drainEvents(t *testing.T, p *eventPipe, room chan note) (numbers []int) {
 		numbers = append(numbers, n)
 	}
 	return numbers
+}
+
+// The death of run that the supervise before has put on disk, and had no time to tell, is told with its pid.
+func TestRepeatedDeath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := fifo.Make(unix.AT_FDCWD, "events", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &service{events: newEventPipe("events", nil), problems: map[string]string{}}
+	s.state.Name = "web"
+	s.repeat(event.Record{N: 7, Service: "web", Event: event.Exited, Group: 812})
+	line := make([]byte, fifo.Atomic)
+	n, err := unix.Read(s.events.fd, line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := event.Decode(line[:n]); err != nil || r.N != 7 || r.Event != event.Exited || r.PID != 812 {
+		t.Errorf("%s, %v", line[:n], err)
+	}
 }

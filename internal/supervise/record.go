@@ -343,6 +343,9 @@ func (s *service) repeat(prior event.Record) {
 	if _, err := os.Lstat(prior.Service); err == nil {
 		prior.Service = s.state.Name
 	}
+	if prior.Event == event.Exited {
+		prior.PID = cmp.Or(prior.PID, prior.Group) // the state is of after: it has no process
+	}
 	s.sendRecord(&prior)
 }
 
