@@ -258,13 +258,7 @@ func TestKeptLinesAreKnown(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	mine := func(seconds int) string { return strings.Replace(at("a", "mine", 0, seconds), `"n":0,`, "", 1) }
 	text := mine(1) + at("b", "up", 1, 1) + by(at("b", "removed", 1, 2)) + at("b", "supervised", 1, 3) + mine(4)
-	j, r := recovery(t, dir, boot)
-	j.epoch, r.fresh = "e", true
-	must(t, j.begin(r))
-	in := intake{counts: r.counts}
-	var b batch
-	in.lines(&b, []byte(text), noon)
-	must(t, errors.Join(j.append(&b, in.counts), j.file.Close()))
+	keep(t, dir, text)
 
 	for name, c := range map[string]struct {
 		cut  int // bytes that the hub did not come to write
@@ -287,11 +281,9 @@ func TestKeptLinesAreKnown(t *testing.T) {
 	}
 }
 
-// So it does where they have a count and no time: it is no hole in the count.
-func TestKeptLinesWithoutTimeAreKnown(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "journal")
-	line := func(n int) string { return fmt.Sprintf(`{"v":1,"n":%d,"service":"mine","event":"up"}`+"\n", n) }
-	text := line(1) + line(2) + line(3)
+// keep writes a new journal of lines, as a hub does that is killed then.
+func keep(t *testing.T, dir, text string) {
+	t.Helper()
 	j, r := recovery(t, dir, boot)
 	j.epoch, r.fresh = "e", true
 	must(t, j.begin(r))
@@ -299,7 +291,15 @@ func TestKeptLinesWithoutTimeAreKnown(t *testing.T) {
 	var b batch
 	in.lines(&b, []byte(text), noon)
 	must(t, errors.Join(j.append(&b, in.counts), j.file.Close()))
-	_, r = recovery(t, dir, boot)
+}
+
+// So it does where they have a count and no time: it is no hole in the count.
+func TestKeptLinesWithoutTimeAreKnown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	line := func(n int) string { return fmt.Sprintf(`{"v":1,"n":%d,"service":"mine","event":"up"}`+"\n", n) }
+	text := line(1) + line(2) + line(3)
+	keep(t, dir, text)
+	_, r := recovery(t, dir, boot)
 	again := intake{counts: r.counts, seq: r.seq, kept: r.recent()}
 	if got, want := take(t, &again, noon.Add(time.Second), line(2)+line(3)+line(4)), []string{"4 mine up"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

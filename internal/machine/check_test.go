@@ -44,6 +44,13 @@ func (w *world) check() {
 			w.fail("waits for no finish")
 		}
 	}
+	w.checkPromises()
+	w.checkTimers()
+}
+
+// checkPromises holds that what was told to supervise is known to it.
+func (w *world) checkPromises() {
+	s := w.state
 	wants := [...]Want{wantsDown: WantDown, wantsUp: WantUp, wantsOnce: WantOnce, hadOnce: WantOnce}[w.owed.want]
 	spent := w.owed.want == hadOnce && s.Want == WantDown && s.Role != Run
 	if s.Want != wants && !spent || s.Leaving != w.owed.leaving {
@@ -58,7 +65,6 @@ func (w *world) check() {
 	if s.Phase == event.PhaseStopping && !w.main.signaled && s.Job.Program == "" {
 		w.fail("stops, and has sent no signal")
 	}
-	w.checkTimers()
 }
 
 // heldForGood reports that only the operator can have the service started again.
