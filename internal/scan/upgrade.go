@@ -288,6 +288,9 @@ func (s *scanner) sendUpgrade(p *post) {
 		s.print.Warn("upgrade", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
 		return
 	}
+	for _, other := range s.pids[p.pid] { // the process replaces itself for all
+		other.upgrade = false
+	}
 	s.following = append(s.following, follower{p, state.N, s.clock() + followTime})
 }
 
