@@ -14,6 +14,7 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/process"
+	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
@@ -99,7 +100,7 @@ func (s *scanner) spawn(p *post, with *starts) {
 	if p.logger {
 		list = &with.loggers
 	}
-	if s.Group <= 1 || isAide(p.service.name) {
+	if s.Group <= 1 || isAide(p.service.name) || p.hasForks() {
 		s.startSupervise(p)
 		return
 	}
@@ -107,6 +108,13 @@ func (s *scanner) spawn(p *post, with *starts) {
 		s.startSupervise(*list...)
 		*list = nil
 	}
+}
+
+// hasForks reports that the service puts itself into the background: what has then left its session and written over
+// its environment can be told from another's only where there is no other.
+func (p *post) hasForks() bool {
+	var st unix.Stat_t
+	return unix.Lstat(p.dir()+"/"+settings.ForksFile, &st) == nil
 }
 
 // startRest starts supervises for those that nobody has come to any more.
