@@ -89,6 +89,10 @@ test:
 race:
 	$(GO) test -race -count=1 $(PATIENCE) ./internal/e2e
 
+# All scripts with three services in each supervise.
+test-dense:
+	$(GO) test -count=1 $(PATIENCE) ./internal/e2e -dense
+
 man:
 	$(GO) test -count=1 ./internal/man
 
@@ -137,4 +141,4 @@ clean:
 	rm -rf bin cover.out
 
 FORCE:
-.PHONY: all demo check deps lint vet vuln test race man fuzz bench bench-check torture torture-minute cover install uninstall clean FORCE
+.PHONY: all demo check deps lint vet vuln test race test-dense man fuzz bench bench-check torture torture-minute cover install uninstall clean FORCE

@@ -3,7 +3,7 @@
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
-// Supervise starts and monitors one service.
+// Supervise starts and monitors services.
 package main
 
 import (
@@ -11,21 +11,23 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"vigil/internal/cli"
 	"vigil/internal/supervise"
 )
 
-const usage = "supervise [-R] [-l] [-e FIFO] DIR"
+const usage = "supervise [-R] [-l] [-e FIFO] DIR..."
 
 const help = `usage: ` + usage + `
        supervise -t DIR
 
-Starts the program DIR/run, restarts it when it dies, and takes commands for it.
+Starts the program DIR/run, restarts it when it dies, and takes commands for it. One process does so
+for each DIR.
 
   -R          x and o are runit's: x stops the service first, o wants it down
-  -l          DIR is the log of the service above it, also where that is gone
+  -l          each DIR is the log of the service above it, also where that is gone
   -e FIFO     write events to this FIFO
   -t          say whether this binary could take over DIR from the supervise that has it
   -h, --help  print this text
@@ -86,14 +88,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		break
 	}
-	if len(args) != 1 || args[0] == "" {
+	if len(args) == 0 || slices.Contains(args, "") || test && len(args) > 1 {
 		return cli.UsageError(usage)
 	}
 	if test {
 		return supervise.Test(args[0])
 	}
-	c.Dir = args[0]
-	err := supervise.Run(ctx, c)
+	err := supervise.Run(ctx, c, args)
 	if locked, ok := errors.AsType[*supervise.LockedError](err); ok {
 		cli.NewPrinter("supervise", stderr).Print("fatal: " + locked.Error())
 		return cli.Status(cli.StatusUsage)

@@ -14,7 +14,7 @@ import (
 
 // configure makes what svscan is told to be of what the command line asks for.
 func configure(o options, stderr io.Writer) (scan.Config, error) {
-	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr, MaxInstances: o.instances}
+	c := scan.Config{Dir: o.dir, Runit: o.runit, Stderr: stderr, MaxInstances: o.instances, Group: o.group}
 	if o.state != "" {
 		c.Dir, c.Source = o.state, o.dir
 	}

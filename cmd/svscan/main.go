@@ -14,13 +14,14 @@ import (
 	"vigil/internal/svdir"
 )
 
-const usage = `svscan [-MR] [-d STATE_DIR] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
+const usage = `svscan [-MR] [-d STATE_DIR] [-g NUMBER] [-k DURATION] [-n NUMBER] [-s MODE[:GROUP]] [-S MODE[:GROUP]] [DIR]
        svscan -t [DIR]
 
 Start and watch a supervise for each service directory in DIR, which is $SVDIR or /service if it
 is not given.
 
   -d, --state STATE_DIR      write nothing into DIR: supervise links to it in STATE_DIR
+  -g, --group NUMBER         how many services a supervise has at most (1)
   -k, --kill DURATION        when bringing all down takes longer, kill what is left (never)
   -n, --instances NUMBER     how many instances a template may have (1000)
   -M, --no-monitor           do not start svmon: no rules, no samples
@@ -43,7 +44,7 @@ type options struct {
 	unmonitored                bool
 	socket, control, kill      string
 	state                      string
-	instances                  int
+	instances, group           int
 	dir                        string
 }
 
@@ -58,6 +59,7 @@ func parse(args []string) (options, error) {
 	f.BoolVarP(&o.unmonitored, "no-monitor", "M", false, "")
 	f.BoolVarP(&o.runit, "runit", "R", false, "")
 	f.IntVarP(&o.instances, "instances", "n", defaultInstances, "")
+	f.IntVarP(&o.group, "group", "g", 1, "")
 	f.StringVarP(&o.state, "state", "d", "", "")
 	f.StringVarP(&o.kill, "kill", "k", "", "")
 	f.StringVarP(&o.socket, "socket", "s", "", "")
@@ -71,6 +73,8 @@ func parse(args []string) (options, error) {
 	switch {
 	case o.instances < 0:
 		return o, cli.UsageError("-n " + strconv.Itoa(o.instances) + ": less than 0")
+	case o.group < 1:
+		return o, cli.UsageError("-g " + strconv.Itoa(o.group) + ": less than 1")
 	case f.NArg() > 1:
 		return o, cli.UsageError("svscan takes one directory; svscan --help tells more")
 	case f.NArg() == 1 && f.Arg(0) == "", f.Changed("state") && o.state == "":

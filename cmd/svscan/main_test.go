@@ -26,9 +26,13 @@ func TestParse(t *testing.T) {
 		{"-h", options{help: true, dir: "/from/env"}},
 		{"--version", options{version: true, dir: "/from/env"}},
 		{"-n 5 d", options{instances: 5, dir: "d"}},
+		{"-g 100 d", options{group: 100, dir: "d"}},
 	} {
 		if c.want.instances == 0 {
 			c.want.instances = defaultInstances
+		}
+		if c.want.group == 0 {
+			c.want.group = 1
 		}
 		if got, err := parse(strings.Fields(c.args)); got != c.want || err != nil {
 			t.Errorf("%q: got %+v, %v", c.args, got, err)
@@ -38,7 +42,7 @@ func TestParse(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"a", "b"}, {""}, {"--nope"}, {"-x"}, {"-s"}, {"-s", "x", "d"}, {"-S", "660:", "d"}, {"-s", "", "-S", "9", "d"}, {"-n", "-1", "d"}, {"-n", "x"},
+		{"a", "b"}, {""}, {"--nope"}, {"-x"}, {"-s"}, {"-s", "x", "d"}, {"-S", "660:", "d"}, {"-s", "", "-S", "9", "d"}, {"-n", "-1", "d"}, {"-n", "x"}, {"-g", "0", "d"}, {"-g"},
 	} {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		if _, ok := errors.AsType[cli.UsageError](err); !ok {

@@ -37,6 +37,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"talk":   cmdTalk,
 }
 
+// apart are the scripts that stop or kill the supervise of one service, and want those of others to go on.
+var apart = []string{"command_early", "fault_frozen", "monitor_owed"}
+
 // scriptKey finds the script's own state.
 type scriptKey struct{}
 
@@ -107,6 +110,9 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if len(args) > 0 && args[0] == "svscan" && !strings.HasPrefix(ts.Name(), "monitor") {
 		args = slices.Insert(slices.Clone(args), 1, "-M") // a process more for each script, which looks at others
+	}
+	if dense && len(args) > 0 && args[0] == "svscan" && !slices.Contains(args, "-g") && !slices.Contains(apart, ts.Name()) {
+		args = slices.Insert(slices.Clone(args), 1, "-g", "3")
 	}
 	if len(args) == 0 {
 		ts.Fatalf("usage: start [-user] [-as NAME] PROGRAM [ARG...]")

@@ -29,6 +29,9 @@ import (
 // The module's root, from this directory.
 const root = "../.."
 
+// dense has every svscan put three services into each supervise.
+var dense bool
+
 // scratch is a directory of this run: binaries and the scripts' work directories. It is removed
 // at the end, also when the run is interrupted.
 var scratch string
@@ -58,6 +61,7 @@ func runTests(m *testing.M) int {
 	// on the command line wins.
 	syscall.Umask(0o022) // root's svscan refuses what others may write to
 	err := flag.Set("test.parallel", strconv.Itoa(4*runtime.NumCPU()))
+	flag.BoolVar(&dense, "dense", false, "have svscan put three services into each supervise")
 	flag.Parse()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

@@ -41,9 +41,9 @@ func OpenHolder(holder svdir.Holder) (*Handle, error) {
 	return nil, ErrGone
 }
 
-// Reap collects every child that has ended, strangers included, and never waits. It must be the
-// only one in its process that waits for children.
-func Reap(each func(pid int, status syscall.WaitStatus)) {
+// Reap collects every child that has ended, strangers included, and never waits; unless each reports that it has
+// had enough for now. It must be the only one in its process that waits for children.
+func Reap(each func(pid int, status syscall.WaitStatus) (more bool)) {
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
@@ -53,7 +53,9 @@ func Reap(each func(pid int, status syscall.WaitStatus)) {
 		if err != nil || pid <= 0 {
 			return
 		}
-		each(pid, status)
+		if !each(pid, status) {
+			return
+		}
 	}
 }
 

@@ -284,6 +284,27 @@ const (
 // below those. A process that comes or goes meanwhile may be missing.
 func Descendants(pid int, except ...int) []int {
 	var found []int
+	for _, child := range Children(pid) {
+		found = append(found, Tree(child, except...)...)
+	}
+	return found
+}
+
+// Tree returns a process and those below it, as Descendants does.
+func Tree(pid int, except ...int) []int {
+	if slices.Contains(except, pid) {
+		return nil
+	}
+	var tree []int
+	if st, err := readStat(pid); err == nil && !st.zombie() {
+		tree = append(tree, pid)
+	}
+	return append(tree, Descendants(pid, except...)...)
+}
+
+// Children returns the children of a process, zombies included.
+func Children(pid int) []int {
+	var found []int
 	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
 		return nil
@@ -294,14 +315,9 @@ func Descendants(pid int, except ...int) []int {
 			continue // the thread has ended
 		}
 		for word := range strings.FieldsSeq(string(b)) {
-			child, err := strconv.Atoi(word)
-			if err != nil || slices.Contains(except, child) {
-				continue // the kernel writes numbers
-			}
-			if st, err := readStat(child); err == nil && !st.zombie() {
+			if child, err := strconv.Atoi(word); err == nil { // the kernel writes numbers
 				found = append(found, child)
 			}
-			found = append(found, Descendants(child, except...)...)
 		}
 	}
 	return found

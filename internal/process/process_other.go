@@ -56,6 +56,12 @@ func (h *Handle) Wait() (event.Exit, error) {
 // Descendants is Linux's.
 func Descendants(int, ...int) []int { return nil }
 
+// Tree is Linux's.
+func Tree(int, ...int) []int { return nil }
+
+// Children is Linux's.
+func Children(int) []int { return nil }
+
 // An Info is Linux's.
 type Info struct {
 	PID     int

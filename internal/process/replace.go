@@ -10,20 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Replace executes the binary at path in place of this process, and hands descriptors on to it: it
-// finds their numbers in the environment variable, by Inherit. Replace returns only if that fails;
-// then the descriptors are as they were, closed on exec. A descriptor of -1 stands for none.
-func Replace(path string, argv []string, variable string, fds ...int) error {
-	words := make([]string, len(fds))
-	for i, fd := range fds {
+// A Legacy is what is handed on by Replace: Inherit finds the numbers of the descriptors in the environment
+// variable. A descriptor of -1 stands for none.
+type Legacy struct {
+	Variable string
+	Files    []int
+}
+
+func (l *Legacy) entry() string {
+	words := make([]string, len(l.Files))
+	for i, fd := range l.Files {
 		words[i] = strconv.Itoa(fd)
-		passOn(fd, true)
+	}
+	return l.Variable + "=" + strings.Join(words, " ")
+}
+
+// Replace executes the binary at path in place of this process, and hands descriptors on to it. It returns only
+// if that fails; then the descriptors are as they were, closed on exec.
+func Replace(path string, argv []string, legacies ...Legacy) error {
+	env := os.Environ()
+	for i := range legacies {
+		env = append(env, legacies[i].entry())
+		passOn(legacies[i].Files, true)
 	}
 	raise := filesGiven.lower()
-	err := syscall.Exec(path, argv, append(os.Environ(), variable+"="+strings.Join(words, " ")))
+	err := syscall.Exec(path, argv, env)
 	raise()
-	for _, fd := range fds {
-		passOn(fd, false)
+	for i := range legacies {
+		passOn(legacies[i].Files, false)
 	}
 	return err
 }
@@ -42,14 +56,16 @@ func FileID(path string) (string, error) {
 	return string(id), nil
 }
 
-// passOn says whether a program that is executed gets a descriptor.
-func passOn(fd int, pass bool) {
+// passOn says whether a program that is executed gets descriptors.
+func passOn(fds []int, pass bool) {
 	flags := unix.FD_CLOEXEC
 	if pass {
 		flags = 0
 	}
-	if fd >= 0 {
-		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) // it is open
+	for _, fd := range fds {
+		if fd >= 0 {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) // it is open
+		}
 	}
 }
 

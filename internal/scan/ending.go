@@ -2,6 +2,7 @@ package scan
 
 import (
 	"errors"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -28,15 +29,10 @@ func (s *scanner) killLate() {
 		s.print.Print("warning: not all is down after " + s.KillAfter.String() + ": killing the rest")
 	}
 	s.killAt = s.clock() + killEvery
-	for v := range s.all() {
-		for p := range v.posts() {
-			if p.pid == 0 {
-				continue
-			}
-			for _, pid := range process.Descendants(p.pid) {
-				if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-					s.sayOnce("unable to kill process " + p.dir() + ": " + cli.Cause(err))
-				}
+	for supervise := range s.pids {
+		for _, pid := range process.Descendants(supervise) {
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+				s.sayOnce("unable to kill process " + strconv.Itoa(pid) + ": " + cli.Cause(err))
 			}
 		}
 	}

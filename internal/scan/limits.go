@@ -17,7 +17,7 @@ const unlimited = math.MaxUint64
 
 // What one supervise takes, idle, and what it runs.
 const (
-	tasksEach = 4  // three threads of its own, and one process
+	tasksEach = 3  // threads of its own
 	filesEach = 14 // descriptors
 	pagesEach = 32 // of the buffers of its FIFOs, control and ok
 	pagesLog  = 16 // of a logger's pipe
@@ -38,13 +38,15 @@ type limits struct {
 	pages    uint64 // fs.pipe-user-pages-soft; unlimited for root
 }
 
-// shortages are the demands of a number of services, some with a logger, that exceed the limits.
-func shortages(services, loggers int, l limits) []demand {
+// shortages are the demands of a number of services, some with a logger, that exceed the limits, where one supervise
+// has at most so many of them.
+func shortages(services, loggers, group int, l limits) []demand {
 	posts := uint64(services + loggers)
-	tasks := posts*tasksEach + ownTasks
+	tasks := posts + (posts+uint64(group)-1)/uint64(group)*tasksEach + ownTasks
 	var short []demand
 	for _, d := range []demand{
 		{"RLIMIT_NOFILE (ulimit -n)", "descriptors of svscan", uint64(services) + ownFiles, l.files},
+		{"RLIMIT_NOFILE (ulimit -n)", "descriptors of a supervise", min(posts, uint64(group)) * filesEach, l.files},
 		{"RLIMIT_NPROC (ulimit -u)", "processes and threads", tasks, l.procs},
 		{"pids.max of the control group (TasksMax of a systemd unit)", "processes and threads", tasks, l.group},
 		{"kernel.pid_max", "processes and threads", tasks, l.pids},
@@ -72,7 +74,7 @@ func (s *scanner) checkLimits() {
 		return
 	}
 	s.limitsFrom = (services+loggers)*5/4 + 1
-	for _, d := range shortages(services, loggers, readLimits()) {
+	for _, d := range shortages(services, loggers, max(s.Group, 1), readLimits()) {
 		number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 		if !s.once[d.limit] {
 			s.once[d.limit] = true

@@ -39,6 +39,7 @@ const (
 // An own is the directory .svscan of the scan directory, which is the working directory.
 type own struct {
 	lock, fifo int
+	left       *leftPipe
 	self       svdir.Holder
 	state      *os.File
 	unread     *os.File
@@ -156,6 +157,12 @@ func (o *own) fill(dir int, c *Config) error {
 	}
 	_, _ = fifo.Grow(o.fifo, fifoSize) // a smaller one is good enough
 	var err error
+	if o.left, err = openLeft(dir); err != nil {
+		return &cli.Failure{Doing: "open " + leftFIFO, Err: err}
+	}
+	if err = clearOrders(); err != nil {
+		return &cli.Failure{Doing: "clear " + leaveDir, Err: err}
+	}
 	if o.unread, err = openUnread(); err == nil {
 		err = o.giveUnread()
 	}
@@ -166,6 +173,8 @@ func (o *own) fill(dir int, c *Config) error {
 }
 
 func (o *own) close() {
+	o.left.close()
+	o.left = nil
 	for _, f := range []*os.File{o.state, o.unread} {
 		_ = f.Close() // each write was looked at; it may never have been opened
 	}

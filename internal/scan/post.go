@@ -14,6 +14,7 @@ import (
 	"vigil/internal/event"
 	"vigil/internal/fifo"
 	"vigil/internal/process"
+	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
 
@@ -38,9 +39,11 @@ type post struct {
 	restart Restart
 	begun   bool // it was started at least once: something may run below it
 	pid     int
+	start   uint64          // of that process; 0 if it is not known
 	handle  *process.Handle // of one that is held
 	leaving bool            // it has to go
 	told    bool            // it was sent the signal for that
+	ordered bool            // there is a file for that
 	tellAt  time.Duration   // when to try that next
 	tellBy  time.Duration   // when to do it whatever it looks like
 	upgrade bool            // it has to be told to upgrade itself
@@ -58,6 +61,8 @@ const (
 	// its FIFO ok tells sooner that it has them.
 	handlerTime = 5 * time.Second
 	handlerPoll = 5 * time.Millisecond
+	// orderRetry is the time until an order that could not be written is tried again.
+	orderRetry = 5 * time.Second
 	// statusLocked is supervise's exit status when another one has the lock.
 	statusLocked = cli.StatusUsage
 )
@@ -80,38 +85,86 @@ func (p *post) inPin(name string) (int, string) {
 	return p.service.pin, name
 }
 
+// starts are the posts of one turn that wait for others to share a supervise with: loggers are among themselves.
+type starts struct {
+	services, loggers []*post
+	most              int // how many more
+}
+
 // spawn starts a supervise, unless one is there already.
-func (s *scanner) spawn(p *post) {
+func (s *scanner) spawn(p *post, with *starts) {
 	if s.hold(p) || !s.mayStart(p) {
 		return
 	}
-	p.restart.Started = s.clock()
+	list := &with.services
+	if p.logger {
+		list = &with.loggers
+	}
+	if s.Group <= 1 || isAide(p.service.name) || p.hasForks() {
+		s.startSupervise(p)
+		return
+	}
+	if *list = append(*list, p); len(*list) >= s.Group {
+		s.startSupervise(*list...)
+		*list = nil
+	}
+}
+
+// hasForks reports that the service puts itself into the background: what has then left its session and written over
+// its environment can be told from another's only where there is no other.
+func (p *post) hasForks() bool {
+	var st unix.Stat_t
+	return unix.Lstat(p.dir()+"/"+settings.ForksFile, &st) == nil
+}
+
+// startRest starts supervises for those that nobody has come to any more.
+func (s *scanner) startRest(with *starts) {
+	for _, list := range [][]*post{with.services, with.loggers} {
+		if len(list) > 0 {
+			s.startSupervise(list...)
+		}
+	}
+}
+
+// startSupervise starts one for posts of one kind.
+func (s *scanner) startSupervise(posts ...*post) {
 	argv := []string{"supervise"}
 	if s.Runit {
 		argv = append(argv, "-R")
 	}
-	if p.logger {
+	if posts[0].logger {
 		argv = append(argv, "-l")
 	}
 	argv = append(argv, "-e", eventsFIFO)
-	if strings.HasPrefix(p.dir(), "-") {
+	if slices.ContainsFunc(posts, func(p *post) bool { return strings.HasPrefix(p.dir(), "-") }) {
 		argv = append(argv, "--")
 	}
-	argv = append(argv, p.dir())
+	for _, p := range posts {
+		p.restart.Started = s.clock()
+		argv = append(argv, p.dir())
+	}
 	pid, gate, err := startAtGate(s.Supervise, argv, s.env)
 	if err != nil {
-		s.sayOnce("unable to start supervise " + p.dir() + ": " + cli.Cause(err))
-		s.tell(event.Record{Service: p.dir(), Event: event.ScanError, Reason: "unable to start supervise: " + cli.Cause(err)})
-		p.restart = p.restart.After(EndDied, s.Runit, s.clock())
-		p.restart.Due = max(p.restart.Due, s.clock()+minDelay)
+		for _, p := range posts {
+			s.notStarted(p, err)
+		}
 		return
 	}
-	p.phase, p.pid, p.begun, p.told, p.upgrade = phaseRunning, pid, true, false, false
-	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
-	s.pids[pid] = p
-	s.enroll(p)
+	for _, p := range posts {
+		p.phase, p.begun, p.told, p.upgrade = phaseRunning, true, false, false
+		p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
+		s.assign(p, pid)
+	}
+	s.enroll(posts...)
 	_, _ = unix.Write(gate, []byte{'\n'}) // an error means that it is dead, which is told by its death
 	_ = unix.Close(gate)
+}
+
+func (s *scanner) notStarted(p *post, err error) {
+	s.sayOnce("unable to start supervise " + p.dir() + ": " + cli.Cause(err))
+	s.tell(event.Record{Service: p.dir(), Event: event.ScanError, Reason: "unable to start supervise: " + cli.Cause(err)})
+	p.restart = p.restart.After(EndDied, s.Runit, s.clock())
+	p.restart.Due = max(p.restart.Due, s.clock()+minDelay)
 }
 
 // startAtGate starts a supervise that does nothing until a byte is written to the gate, and ends if
@@ -177,13 +230,13 @@ func (s *scanner) hold(p *post) bool {
 // watchOver watches a supervise that this process has not started.
 func (s *scanner) watchOver(p *post, h *process.Handle) {
 	pid := h.PID()
-	p.phase, p.pid, p.begun, p.told, p.upgrade = phaseHeld, pid, true, false, s.legacy != nil
+	p.phase, p.begun, p.told, p.upgrade = phaseHeld, true, false, s.legacy != nil
+	s.assign(p, pid)
 	p.restart.Started = s.clock()
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
 	if process.IsChild(pid) { // after an upgrade of svscan: its death comes by SIGCHLD
 		_ = h.Close() // it was only to be identified
 		p.phase = phaseRunning
-		s.pids[pid] = p
 		return
 	}
 	p.handle = h
@@ -214,17 +267,25 @@ func (s *scanner) sendLeave(p *post) {
 		p.tellAt = s.clock() + handlerPoll
 		return
 	}
+	if s.takeLeft(); p.pid == 0 {
+		return // it has left by itself
+	}
+	if !s.leavesWith(p) {
+		err := s.giveOrder(p)
+		if p.told = p.ordered; !p.told {
+			s.sayOnce("unable to write " + p.order() + ": " + cli.Cause(err))
+			p.tellAt = s.clock() + orderRetry
+		}
+		return
+	}
 	sig := syscall.SIGTERM
 	if p.logger {
 		sig = syscall.SIGHUP
 	}
-	var err error
-	if p.phase == phaseHeld {
-		err = p.handle.Signal(sig)
-	} else {
-		err = syscall.Kill(p.pid, sig) // our child: the pid is its own until we reap it
+	err := s.send(p, sig)
+	for _, q := range s.pids[p.pid] {
+		q.told = true
 	}
-	p.told = true
 	if err != nil && !errors.Is(err, process.ErrGone) && !errors.Is(err, syscall.ESRCH) {
 		s.print.Warn("signal", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
 	}
@@ -246,27 +307,37 @@ func (p *post) isListening() bool {
 
 // reap takes what the kernel has of dead children.
 func (s *scanner) reap() {
-	ours := func(pid int) bool { return s.pids[pid] != nil || pid == s.trial.pid }
+	ours := func(pid int) bool { return s.isChild(pid) || pid == s.trial.pid }
 	stranger := func(pid int, start uint64, status syscall.WaitStatus) {
 		if err := s.own.keepReaped(pid, start, process.Exit(status)); err != nil {
 			s.sayOnce("unable to write " + reapedDir + ": " + cli.Cause(err))
 		}
 	}
 	reap(ours, stranger, func(pid int, status syscall.WaitStatus) {
-		if p := s.pids[pid]; p != nil {
-			delete(s.pids, pid)
-			s.gone(p, process.Exit(status))
+		if s.isChild(pid) {
+			s.takeLeft() // before this one
+			for _, p := range s.pids[pid] {
+				s.unassign(p)
+				s.gone(p, process.Exit(status))
+			}
 		} else if pid == s.trial.pid {
 			s.tried(process.Exit(status))
 		}
 	})
 }
 
+// isChild reports that a process is a supervise that is our child.
+func (s *scanner) isChild(pid int) bool {
+	posts := s.pids[pid]
+	return len(posts) > 0 && posts[0].phase == phaseRunning
+}
+
 // held is the end of a supervise that was not our child.
 func (s *scanner) held(e ended) {
 	_ = e.handle.Close() // it can be of no more use
-	if e.post.handle == e.handle {
+	if s.takeLeft(); e.post.handle == e.handle {
 		e.post.handle = nil
+		s.unassign(e.post)
 		s.gone(e.post, e.exit)
 	}
 }
@@ -283,7 +354,7 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 	}
 	lived := now - p.restart.Started
 	pid := p.pid
-	p.pid, p.phase = 0, phaseWaiting
+	p.pid, p.start, p.phase = 0, 0, phaseWaiting
 	p.restart = p.restart.After(end, s.Runit, now)
 	switch end {
 	case EndLeft:

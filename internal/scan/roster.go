@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ const (
 
 // A rostered supervise is one line of the roster: PID START SERVICE LOG NAME, where SERVICE is the
 // DEVICE:INODE of the service's directory, LOG that of its logger's, or "-" if it is the
-// service's own supervise.
+// service's own supervise. An empty NAME says that the service has left that supervise.
 type rostered struct {
 	pid     int
 	start   uint64
@@ -61,7 +62,7 @@ func parseRostered(line string) (r rostered, ok bool) {
 		r.log, ok = parseID(f[3])
 	}
 	r.name = f[4]
-	return r, ok && errPID == nil && r.pid > 0 && errStart == nil && r.name != ""
+	return r, ok && errPID == nil && r.pid > 0 && errStart == nil
 }
 
 // String is DEVICE:INODE.
@@ -98,16 +99,22 @@ func readRoster(boot string) (alive []rostered, err error) {
 	if err != nil || !process.SameBoot(first, boot) {
 		return nil, err // pids of another boot are nobody's
 	}
+	last := map[[2]ID]int{} // where the line of a service, or a logger, is
 	for line := range strings.Lines(rest) {
 		r, ok := parseRostered(line)
 		if !ok {
 			continue // cut by a full disk, or damaged
 		}
-		if start, err := process.StartTime(r.pid); err == nil && start == r.start {
+		id := [2]ID{r.service, r.log}
+		if i, again := last[id]; again {
+			alive[i].pid = 0 // this line counts
+		}
+		if start, err := process.StartTime(r.pid); err == nil && start == r.start && r.name != "" {
+			last[id] = len(alive)
 			alive = append(alive, r)
 		}
 	}
-	return alive, nil
+	return slices.DeleteFunc(alive, func(r rostered) bool { return r.pid == 0 }), nil
 }
 
 // writeRoster puts a roster in place that has only what is there now. Where no new file can be made,
@@ -137,18 +144,37 @@ func overwriteRoster(text string) error {
 	return status.OverwriteFile(unix.AT_FDCWD, rosterFile, []byte(text+strings.Repeat("\n", spare)))
 }
 
-// enroll notes the supervise of a post.
-func (s *scanner) enroll(p *post) {
-	start, err := process.StartTime(p.pid)
+// enroll notes the supervise of posts.
+func (s *scanner) enroll(posts ...*post) {
+	start, err := process.StartTime(posts[0].pid)
 	if err != nil {
 		return // it has died, or this system cannot tell one process from another
 	}
+	for _, p := range posts {
+		p.start = start
+	}
+	for _, p := range posts {
+		s.addLine(p.rostered())
+	}
+}
+
+// strike notes that the supervise of a post has left it.
+func (s *scanner) strike(p *post) {
+	if len(s.pids[p.pid]) == 1 {
+		return // its end says so as well
+	}
+	r := p.rostered()
+	r.name = ""
+	s.addLine(r)
+}
+
+func (s *scanner) addLine(r rostered) {
 	if s.roster == nil || s.roster.lines >= maxRoster {
 		s.renewRoster()
 		return
 	}
 	s.roster.lines++
-	if _, err := s.roster.file.WriteString(p.rostered(start).line()); err != nil {
+	if _, err := s.roster.file.WriteString(r.line()); err != nil {
 		s.renewRoster() // the line is missing, or cut; without those of the dead there may be room for it
 	}
 }
@@ -160,8 +186,8 @@ func (s *scanner) rosterFailed(err error) {
 	s.rosterDue = s.clock() + rosterRetry
 }
 
-func (p *post) rostered(start uint64) rostered {
-	r := rostered{pid: p.pid, start: start, service: p.service.id, name: p.service.name}
+func (p *post) rostered() rostered {
+	r := rostered{pid: p.pid, start: p.start, service: p.service.id, name: p.service.name}
 	if p.logger {
 		r.log = p.id
 	}
@@ -175,11 +201,8 @@ func (s *scanner) renewRoster() {
 	var list []rostered
 	for v := range s.all() {
 		for p := range v.posts() {
-			if p.pid == 0 {
-				continue
-			}
-			if start, err := process.StartTime(p.pid); err == nil {
-				list = append(list, p.rostered(start))
+			if p.pid != 0 && p.start != 0 {
+				list = append(list, p.rostered())
 			}
 		}
 	}
@@ -242,6 +265,7 @@ func (s *scanner) resume(r rostered) {
 		return // it has just gone
 	}
 	s.watchOver(p, h)
+	p.start = r.start
 	p.restart.Started = s.clock() - handlerTime // it has its signal handlers
 	if v.pin < 0 {
 		p.tellBy = s.clock() // what has its name now cannot tell

@@ -32,7 +32,7 @@ func TestSuperviseOfReplacedDirectoryIsToldAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &scanner{
-		clock: func() time.Duration { return time.Hour }, services: map[ID]*service{}, pids: map[int]*post{},
+		clock: func() time.Duration { return time.Hour }, services: map[ID]*service{}, pids: map[int][]*post{}, own: &own{},
 	}
 	gone := ID{Dev: 1, Ino: 1} // web is another directory now
 	s.resume(rostered{pid: supervise.Process.Pid, start: start, service: gone, name: "web"})
@@ -56,7 +56,7 @@ func TestRosterIsWrittenOverWhereNoFileCanBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	alive := func(name string) rostered {
-		return rostered{pid: os.Getpid(), start: start, service: ID{Dev: 1, Ino: 2}, name: name}
+		return rostered{pid: os.Getpid(), start: start, service: ID{Dev: 1, Ino: uint64(name[0])}, name: name}
 	}
 	if _, err := writeRoster(boot, nil); err == nil {
 		t.Error("there is no roster, and none can be made, and that is no error")

@@ -24,6 +24,7 @@ type Config struct {
 	Events    SocketMode // of events.sock
 	Control   SocketMode // of control.sock
 
+	Group        int // how many services one supervise has at most
 	MaxInstances int // that a template may ask for
 	Stderr       io.Writer
 	KillAfter    time.Duration // how long the end may take; 0: as long as it takes
@@ -56,7 +57,7 @@ type scanner struct {
 	templates map[string]*template
 	aides     []*aide
 	mirrored  mirror
-	pids      map[int]*post
+	pids      map[int][]*post // of supervises: a process may have several
 	dirty     map[string]bool // names that something happened to
 	moved     map[string]bool // those of them that were moved in by that name
 	whole     bool            // look at everything
@@ -173,7 +174,7 @@ func (s *scanner) open() error {
 	if s.legacy != nil {
 		s.out.queue = s.legacy.unsent
 	}
-	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int]*post), make(map[string]bool)
+	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int][]*post), make(map[string]bool)
 	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
 	s.templates, s.logged = make(map[string]*template), make(map[int32]*service)
 	s.mirrored = newMirror()
@@ -181,6 +182,7 @@ func (s *scanner) open() error {
 	s.killAt, s.late = 0, false
 	s.openWatch()
 	s.openRoster()
+	s.takeLeft()
 	for _, a := range s.aides {
 		s.startAide(a)
 	}
@@ -283,6 +285,9 @@ func (s *scanner) wait(timer <-chan time.Time) {
 		s.reap()
 	case e := <-s.ended:
 		s.held(e)
+	case <-s.own.left.woken:
+		s.takeLeft()
+		<-s.own.left.taken
 	case <-s.out.room:
 		s.out.waiting = false
 		s.out.flush()

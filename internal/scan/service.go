@@ -238,14 +238,15 @@ func (p *post) isThere() bool {
 
 // work carries out what is due. It reports true if there is more to do.
 func (s *scanner) work() (again bool) {
-	starts := 0
+	starts := starts{most: maxStarts * max(s.Group, 1)}
+	defer s.startRest(&starts)
 	for v := range s.all() {
 		for p := range v.posts() {
 			if p.phase == phaseWaiting && p.restart.Due <= s.clock() {
-				if starts++; starts > maxStarts {
+				if starts.most--; starts.most < 0 {
 					return true
 				}
-				s.spawn(p)
+				s.spawn(p, &starts)
 			}
 			if p.isThereToTell() && p.tellAt <= s.clock() {
 				s.tellPost(p)

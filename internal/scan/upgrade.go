@@ -223,7 +223,7 @@ func (s *scanner) upgrade(tried string) error {
 	if _, err := f.Write(l.encode()); err != nil {
 		return err
 	}
-	return process.Replace(s.binary, os.Args, upgradeEnv, s.own.lock, s.own.fifo, file)
+	return process.Replace(s.binary, os.Args, process.Legacy{Variable: upgradeEnv, Files: []int{s.own.lock, s.own.fifo, file}})
 }
 
 // deafen does what the signals that have come ask for: the new binary would not hear of them. Until it
@@ -287,6 +287,9 @@ func (s *scanner) sendUpgrade(p *post) {
 	if p.upgrade = false; err != nil {
 		s.print.Warn("upgrade", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
 		return
+	}
+	for _, other := range s.pids[p.pid] { // the process replaces itself for all
+		other.upgrade = false
 	}
 	s.following = append(s.following, follower{p, state.N, s.clock() + followTime})
 }

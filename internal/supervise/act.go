@@ -109,6 +109,7 @@ func (s *service) spawn(a machine.Spawn) {
 	if a.Role == machine.Run && s.forked != nil {
 		s.forked.groups, s.forked.since = map[int]uint64{stage.PID: started}, started
 	}
+	s.owned(stage.PID)
 	s.pending[stage.PID] = &start{stage: stage, role: a.Role, program: a.Program}
 	s.queue = append(s.queue, machine.Staged{Role: a.Role, PID: stage.PID, Start: started})
 }
@@ -117,7 +118,7 @@ func (s *service) stage(a machine.Spawn) (*process.Stage, error) {
 	files, err := s.stdio()
 	defer func() {
 		for _, fd := range files[:2] {
-			if fd != s.null && fd > 2 {
+			if fd != s.group.null && fd > 2 {
 				_ = unix.Close(fd) // the stage has its own
 			}
 		}
@@ -235,7 +236,7 @@ func (s *service) sendGreeting(greeting []machine.Action) {
 // stdio returns the standard descriptors of the service's programs. Those that are neither the
 // null device nor our own are the caller's to close.
 func (s *service) stdio() ([3]int, error) {
-	files := [3]int{s.null, 1, 2}
+	files := [3]int{s.group.null, 1, 2}
 	if s.state.Logger {
 		fd, err := openBlocking(s.own, svdir.LogFIFO, fifo.OpenRead)
 		if err != nil {

@@ -31,6 +31,7 @@ func (s *service) adopt(r event.Record, b *machine.Began) error {
 	s.adopted = h
 	b.Alive, b.Stage = true, !r.Released && process.IsStage(r.PID)
 	if process.IsChild(r.PID) {
+		s.owned(r.PID)
 		return nil // after an upgrade: its death comes by SIGCHLD
 	}
 	s.await(h, r.Start)
@@ -60,7 +61,7 @@ func (s *service) reaped(pid int, start uint64) event.Exit {
 		return unknown
 	}
 	word, err := event.Decode(b)
-	if err != nil || !process.SameBoot(word.Boot, s.self.Boot) || !word.Exit.Ended {
+	if err != nil || !process.SameBoot(word.Boot, s.group.self.Boot) || !word.Exit.Ended {
 		return unknown
 	}
 	return word.Exit

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 
 	"vigil/internal/control"
@@ -9,39 +10,55 @@ import (
 	"vigil/internal/process"
 )
 
-// toldSignals tell supervise something.
+// toldSignals tell each service something.
 var toldSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT}
 
-func catchSignals() (*process.Signals, error) {
+// told are all signals that tell something. Where there are several services, USR1 says that some of them have to leave.
+func (g *group) told() []syscall.Signal {
+	if g.isAlone {
+		return toldSignals
+	}
+	return append(slices.Clone(toldSignals), syscall.SIGUSR1)
+}
+
+func (g *group) catchSignals() (*process.Signals, error) {
 	signals, err := process.Listen()
 	if err != nil {
 		return nil, err
 	}
-	return signals, errors.Join(signals.Catch(toldSignals...), signals.Catch(
+	return signals, errors.Join(signals.Catch(g.told()...), signals.Catch(
 		syscall.SIGCHLD,
 		syscall.SIGPIPE, // dropped; ignored ones would be inherited
 	))
 }
 
 // watchSignals says each time that signals have come.
-func (s *service) watchSignals() {
-	for s.signals.Wait() == nil {
-		s.post(note{kind: noteSignals})
+func (g *group) watchSignals() {
+	for g.signals.Wait() == nil {
+		g.inbox <- note{kind: noteSignals}
 	}
 }
 
 // takeSignals does what the signals that have come ask for. What they say counts before a command or a
 // death that may have come after them, and a command that came before a death counts before it.
-func (s *service) takeSignals() {
-	came := s.signals.Take()
+func (g *group) takeSignals() {
+	came := g.signals.Take()
+	if len(g.starting) > 0 && slices.ContainsFunc(g.told(), came.Has) {
+		g.beginAll()
+	}
 	for _, sig := range toldSignals {
 		if came.Has(sig) {
-			s.signaled(sig)
+			for _, s := range g.services {
+				s.signaled(sig)
+			}
 		}
 	}
+	if came.Has(syscall.SIGUSR1) {
+		g.obey()
+	}
 	if came.Has(syscall.SIGCHLD) {
-		s.drainControl()
-		s.reap()
+		g.drainControls()
+		g.reap()
 	}
 }
 

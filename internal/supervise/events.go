@@ -22,6 +22,7 @@ type eventPipe struct {
 	fd      int
 	held    [][]byte
 	waiting bool
+	last    bool // nobody takes note of room any more
 	post    func(note)
 }
 
@@ -82,7 +83,7 @@ func (p *eventPipe) hold(line []byte) {
 // writing one in the poller stays asleep while others write. If it cannot, the next event tries
 // again.
 func (p *eventPipe) wait() {
-	if p.waiting {
+	if p.waiting || p.last {
 		return
 	}
 	fd, err := fifo.OpenWrite(unix.AT_FDCWD, p.path)
@@ -110,15 +111,29 @@ const settleTime = 3 * time.Second
 
 // settle makes a last try with what the FIFO had no room for. What is lost then, the state counts.
 func (p *eventPipe) settle() error {
-	for end := now().Mono + settleTime; ; {
-		err := p.flush()
-		left := end - now().Mono
-		if err != nil || len(p.held) == 0 || left <= 0 {
-			return err
-		}
-		room := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLOUT}}
-		_, _ = unix.Poll(room, int(left.Milliseconds())+1) // a signal is no reason to stop
+	p.last = true
+	err := p.flush()
+	if err != nil || !p.holds() {
+		return err
 	}
+	fd, err := fifo.OpenWrite(unix.AT_FDCWD, p.path)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), p.path)
+	defer func() { _ = f.Close() }() // nothing was written through it
+	c, err := f.SyscallConn()
+	if err == nil {
+		err = f.SetWriteDeadline(time.Now().Add(settleTime))
+	}
+	if err != nil {
+		return err
+	}
+	_ = c.Write(func(uintptr) bool { // the error is that the time is over
+		err = p.flush()
+		return err != nil || !p.holds()
+	})
+	return err
 }
 
 // holds reports that there are records which wait for room.

@@ -99,7 +99,7 @@ func TestRepeatedDeath(t *testing.T) {
 	if err := fifo.Make(unix.AT_FDCWD, "events", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &service{events: newEventPipe("events", nil), problems: map[string]string{}}
+	s := &service{group: &group{}, events: newEventPipe("events", nil), problems: map[string]string{}}
 	s.state.Name = "web"
 	s.repeat(event.Record{N: 7, Service: "web", Event: event.Exited, Group: 812})
 	line := make([]byte, fifo.Atomic)

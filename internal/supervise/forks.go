@@ -54,7 +54,7 @@ func (s *service) beginForks() {
 		return
 	}
 	s.forked = &forked{others: map[int]uint64{}}
-	s.note(process.Descendants(os.Getpid()))
+	s.note(s.descendants())
 }
 
 // resumeForks goes on with a run that is recorded.
@@ -112,7 +112,7 @@ func (s *service) below() (found []process.Info) {
 			delete(s.forked.others, pid)
 		}
 	}
-	return look(process.Descendants(os.Getpid(), skip...))
+	return look(s.descendants(skip...))
 }
 
 // orphans returns those that belonged to the supervise before. They are children of what is above this one.
@@ -166,7 +166,9 @@ func isSupervise(p process.Info) bool { return p.Name == svdir.Supervise }
 
 // isKin reports that an orphan is run's: by its process group or session; or by its environment, if nobody
 // can have made that up who is not of a service, or of this user.
-func (s *service) isKin(p process.Info) bool {
+func (s *service) isKin(p process.Info) bool { return s.isInGroup(p) || s.isNamed(p) }
+
+func (s *service) isInGroup(p process.Info) bool {
 	groups := map[int]uint64{s.state.RunPID: s.state.Start}
 	if s.forked != nil {
 		groups = s.forked.groups
@@ -179,9 +181,15 @@ func (s *service) isKin(p process.Info) bool {
 			return true // else the number is another's by now
 		}
 	}
+	return false
+}
+
+// isNamed reports that the environment of a process says that it is the service's.
+func (s *service) isNamed(p process.Info) bool {
 	owner, err := process.Owner(p.PID)
 	ours := err == nil && int(owner) == os.Geteuid()
-	return (ours || p.Parent == os.Getppid()) && slices.Contains(process.Environ(p.PID), "SV_DIR="+s.path)
+	isBelow := p.Parent == os.Getppid() || p.Parent == os.Getpid()
+	return (ours || isBelow) && slices.Contains(process.Environ(p.PID), "SV_DIR="+s.path)
 }
 
 // heirOf returns what may take run's place after the death of the process dead, or, if that is 0, now.
@@ -314,6 +322,7 @@ func (s *service) follow(a machine.Follow) {
 		s.adopted = nil
 	}
 	if process.IsChild(a.PID) {
+		s.owned(a.PID)
 		return
 	}
 	h, err := process.Open(a.PID, a.Start)

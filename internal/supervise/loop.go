@@ -1,17 +1,13 @@
 package supervise
 
 import (
-	"context"
-	"errors"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/machine"
@@ -32,82 +28,17 @@ const (
 	noteNotify                  // the notify socket has datagrams
 	noteNeed                    // a service that is needed has notified something
 	noteOrphan                  // a process that run has left behind, and that is no child, has died
+	noteLeft                    // what a service that has left had to say is said
 )
 
 // A note is what a goroutine that waits in the poller says to the loop.
 type note struct {
 	kind noteKind
+	of   *service // nil: it is of all
 	pid  int
 	err  error
 	exit event.Exit
 	ack  chan<- struct{} // the FIFO has been drained
-}
-
-// Run supervises one service until it is told to leave. The error is a LockedError if somebody
-// else supervises it.
-func Run(ctx context.Context, c Config) error {
-	if err := process.WaitAtGate(); err != nil {
-		return &cli.Failure{Doing: "supervise " + c.Dir, Err: err}
-	}
-	signals, err := catchSignals()
-	if err != nil {
-		return &cli.Failure{Doing: "catch signals", Err: err}
-	}
-	s, err := open(c)
-	if err != nil {
-		return err
-	}
-	s.signals = signals
-	if err := process.KeepFileLimit(); err != nil {
-		s.messages.warn("unable to keep the limit of open files: " + cli.Cause(err))
-	}
-	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		s.messages.warn("unable to become a child subreaper: " + err.Error())
-	}
-	go s.watch(s.contr, noteControl)
-	go s.watchSignals()
-	if err := s.begin(); err != nil {
-		return err
-	}
-	if s.upgraded {
-		s.reap() // what has died in the moment without handlers
-	}
-	s.loop(ctx)
-	s.closeNeeds()
-	if err := s.events.settle(); err != nil {
-		s.messages.warn("unable to write events: " + cli.Cause(err))
-	}
-	s.messages.close()
-	return nil
-}
-
-// loop takes what happens until supervise has to leave.
-func (s *service) loop(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for !s.done {
-		if wait, ok := s.nextWait(); ok {
-			timer.Reset(wait)
-		} else {
-			timer.Stop()
-		}
-		select {
-		case <-ctx.Done():
-			s.step(machine.Dismissed{})
-		case <-timer.C:
-			s.ticked()
-		case n := <-s.inbox:
-			s.takeSignals()
-			s.noted(n)
-		}
-		if s.upgrading && !s.done && s.isQuiet() {
-			s.upgrade()
-		}
-	}
-}
-
-func (s *service) reap() {
-	process.Reap(func(pid int, status syscall.WaitStatus) { s.ended(pid, process.Exit(status)) })
 }
 
 // nextWait returns how long it is until the next deadline.
@@ -130,7 +61,10 @@ func (s *service) ticked() {
 	s.step(machine.Ticked{})
 }
 
-func (s *service) post(n note) { s.inbox <- n }
+func (s *service) post(n note) {
+	n.of = s
+	s.group.inbox <- n
+}
 
 func (s *service) noted(n note) {
 	switch n.kind {
@@ -172,7 +106,7 @@ func (s *service) noted(n note) {
 		}
 	case noteOrphan:
 		s.step(machine.Died{Leftover: s.leftover(0), Heir: s.heirOf(0)})
-	case noteSignals: // taken before any note
+	case noteSignals, noteLeft: // of the group
 	}
 }
 
@@ -200,13 +134,15 @@ func (s *service) watch(f *os.File, kind noteKind) {
 // maxDrain bounds what one turn of the loop reads of the control FIFO, in bytes: what a FIFO holds.
 const maxDrain = 64 << 10
 
+// drainControl reads what is there; where there are other services, for no longer than a turn: the rest has a turn of
+// its own.
 func (s *service) drainControl() {
 	c, err := s.contr.SyscallConn()
 	if err != nil {
 		return // closed: we are leaving
 	}
 	var b [512]byte
-	for total := 0; total < maxDrain && !s.done; {
+	for total, end := 0, s.group.turnEnd(); total < maxDrain && !s.done && !end.isOver(); {
 		n := 0
 		if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil || err != nil || n <= 0 {
 			return // drained
@@ -232,7 +168,7 @@ func (s *service) commanded(c control.Command, why string) machine.Commanded {
 	if !found || c != control.Upgrade {
 		return machine.Commanded{Command: c, Why: why}
 	}
-	ours, err := process.FileID(s.binary)
+	ours, err := process.FileID(s.group.binary)
 	return machine.Commanded{Command: c, Tried: err == nil && id == ours}
 }
 
@@ -316,25 +252,24 @@ func (s *service) ended(pid int, exit event.Exit) {
 	s.step(machine.Died{PID: pid, Exit: exit, Leftover: s.leftover(pid), Heir: heir})
 }
 
-// leftover returns what lives of run's helpers after the death of the process pid: supervise has
-// no other descendants than those of its service.
+// leftover returns what lives of run's helpers after the death of the process pid.
 func (s *service) leftover(dead int) (left machine.Leftover) {
 	wanted := dead == s.state.PID || len(s.state.Leftover.PIDs) > 0
 	if !wanted {
 		return left
 	}
 	if process.HasChildren() {
-		left = leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+		left = s.leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
 	}
 	s.addOrphans(&left)
 	s.addGroup(&left, s.state.RunPID)
 	return left
 }
 
-// leftBelow returns what lives below supervise but the processes known; run was the leader of their
+// leftBelow returns what lives of the service below supervise but the processes known; run was the leader of their
 // group.
-func leftBelow(run int, known ...int) (left machine.Leftover) {
-	for _, pid := range process.Descendants(os.Getpid()) {
+func (s *service) leftBelow(run int, known ...int) (left machine.Leftover) {
+	for _, pid := range s.descendants() {
 		if slices.Contains(known, pid) {
 			continue
 		}

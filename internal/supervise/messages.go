@@ -26,7 +26,7 @@ type message struct {
 // flushTime is how long the end of supervise waits for the reader of its messages.
 const flushTime = time.Second
 
-func newMessages() *messages { return &messages{} }
+func newMessages(p *cli.Printer) *messages { return &messages{printer: p} }
 
 func (m *messages) warn(text string) {
 	if m.lines == nil {

@@ -106,7 +106,7 @@ func (s *service) isReady(name string, r event.Record, err error) (bool, error) 
 		return false, nil // nobody has supervised it yet
 	case err != nil:
 		return false, err
-	case !process.SameBoot(r.Boot, s.self.Boot):
+	case !process.SameBoot(r.Boot, s.group.self.Boot):
 		return false, nil
 	case !r.Ready:
 		return false, s.findLoop(name, r)

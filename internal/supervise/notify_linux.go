@@ -54,7 +54,7 @@ func newAddress() (string, error) {
 	return string(address), nil
 }
 
-// drainNotify takes the datagrams that are there. Each must be of this service.
+// drainNotify takes the datagrams that are there, as drainControl does. Each must be of this service.
 func (s *service) drainNotify() {
 	c, err := s.notify.SyscallConn()
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *service) drainNotify() {
 	}
 	var text [maxNotice]byte
 	var extra [256]byte
-	for !s.done {
+	for end := s.group.turnEnd(); !s.done && !end.isOver(); {
 		var n, extras, flags int
 		errControl := c.Control(func(fd uintptr) {
 			n, extras, flags, _, err = unix.Recvmsg(int(fd), text[:], extra[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
@@ -110,7 +110,7 @@ func (s *service) isOurs(pid int) bool {
 			return true
 		}
 		parent, err := process.Parent(pid)
-		if err != nil {
+		if err != nil || parent == os.Getpid() && !s.owns(pid) {
 			return false
 		}
 		pid = parent

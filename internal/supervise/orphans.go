@@ -10,7 +10,7 @@ import (
 // isForeign reports that the run of a record is, or was, no child of this process.
 func (s *service) isForeign(r event.Record) bool {
 	if r.PID == 0 {
-		return !s.upgraded
+		return !s.group.upgraded
 	}
 	return !process.IsChild(r.PID)
 }

@@ -58,7 +58,7 @@ func (s *service) readyEnd() (int, error) {
 
 // probeProgram is the path of svmon: beside this binary, else in PATH.
 func (s *service) probeProgram() string {
-	dirs := append([]string{filepath.Dir(s.binary)}, strings.Split(os.Getenv("PATH"), ":")...)
+	dirs := append([]string{filepath.Dir(s.group.binary)}, strings.Split(os.Getenv("PATH"), ":")...)
 	for _, dir := range dirs {
 		if path := filepath.Join(dir, machine.ProbeProgram); filepath.IsAbs(path) && unix.Access(path, unix.X_OK) == nil {
 			return path

@@ -53,7 +53,7 @@ func (s *service) putAgain() {
 	r := &s.record
 	*r = s.last
 	s.state.Fill(r)
-	r.Supervise, r.Dir, r.Boot, r.Notify, r.Logger = s.self.PID, s.inode, s.self.Boot, s.notifyAddress, s.logger
+	r.Supervise, r.Dir, r.Boot, r.Notify, r.Logger = s.group.self.PID, s.inode, s.group.self.Boot, s.notifyAddress, s.logger
 	s.line = r.Append(s.line[:0])
 	s.write(svdir.StateFile, s.line, svdir.ModeState)
 }
@@ -204,12 +204,12 @@ func (s *service) begin() error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.problem("supervise/"+svdir.StateFile, err)
 	}
-	sameBoot := process.SameBoot(prior.Boot, s.self.Boot)
+	sameBoot := process.SameBoot(prior.Boot, s.group.self.Boot)
 	if !sameBoot {
 		prior.N, prior.Count = 0, 0 // events are counted anew in each boot, which is a new epoch of the hub
 	}
 	b := machine.Began{Down: s.isDown(), Prior: prior}
-	if s.upgraded {
+	if s.group.upgraded {
 		b.Why = "upgrade"
 	}
 	if prior.N > 0 {
@@ -235,8 +235,8 @@ func (s *service) begin() error {
 		s.keepOutput()
 	}
 	s.orphaned = b.Resume && s.isForeign(prior)
-	if s.upgraded && !b.Alive {
-		b.Left = leftBelow(prior.Group)
+	if s.group.upgraded && !b.Alive {
+		b.Left = s.leftBelow(prior.Group)
 	}
 	if s.orphaned && !b.Alive && prior.Forked == "" {
 		s.readSettings() // whether a start is to wait
@@ -252,14 +252,14 @@ func (s *service) begin() error {
 // repeat tells the last event of the supervise before, which may not have been written before that was killed, and
 // goes on saying which name the service had, if that is not on its way to the hub.
 func (s *service) repeat(prior event.Record) {
-	if !s.upgraded || s.events.holds() {
+	if !s.group.upgraded || s.events.holds() {
 		s.was = prior.Was
 	}
 	if prior.N == 0 {
 		return
 	}
 	s.wasNamed(prior.Service)
-	if s.upgraded {
+	if s.group.upgraded {
 		return
 	}
 	// If the service was renamed meanwhile, the hub knows it by the name of then, unless that is another's by now.

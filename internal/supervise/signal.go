@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"syscall"
 
@@ -38,7 +37,7 @@ func (s *service) signal(a machine.Signal) {
 // signalTree signals every descendant. One that was adopted is nobody's descendant here: of it are reached itself, its
 // group, what is below it, and what has left it and is known to be its own.
 func (s *service) signalTree(pid int, sig syscall.Signal) (err error) {
-	tree := look(process.Descendants(os.Getpid()))
+	tree := look(s.descendants())
 	isStray := s.adopted != nil && s.adopted.PID() == pid && !process.IsChild(pid)
 	switch {
 	case s.state.Fork != machine.NoFork && s.forked != nil:

@@ -1,5 +1,5 @@
 // Package supervise is the loop around machine: it owns the files, the FIFOs and the processes of
-// one service, turns what happens to them into inputs, and carries the actions out.
+// services, turns what happens to them into inputs, and carries the actions out.
 package supervise
 
 import (
@@ -23,11 +23,10 @@ import (
 	"vigil/internal/svdir"
 )
 
-// Config says how a service is supervised.
+// Config says how services are supervised.
 type Config struct {
-	Dir    string // the service directory
 	Runit  bool   // x and o are runit's
-	Logger bool   // it is the log of the service above, also if that cannot be seen any more
+	Logger bool   // each is the log of the service above, also if that cannot be seen any more
 	Events string // path of the events FIFO; empty: no events
 	Stderr io.Writer
 }
@@ -40,11 +39,11 @@ func RunStage(args []string) { process.RunStage(args) }
 // name its files: the directory may be renamed, removed, or replaced.
 type service struct {
 	Config
+	group    *group
+	Dir      string // the service directory
 	path     string // absolute, when supervise was started
-	binary   string // supervise's own path when it was started: what an upgrade executes
-	self     svdir.Holder
-	dir      int // the service directory
-	own      int // supervise/
+	dir      int    // the same, open
+	own      int    // supervise/
 	inode    string
 	lock     int
 	ok       int
@@ -55,11 +54,9 @@ type service struct {
 	input    int      // a logger's standard input, held for both ends; -1 if there is none
 	output   int      // the FIFO to the service's logger, held for both ends; -1 if there is none
 	notifyFD int      // the notify socket; -1 if there is none
-	null     int      // /dev/null
 	env      []string
 	setenv   settings.Env
 
-	signals       *process.Signals
 	messages      *messages
 	events        *eventPipe
 	settings      settings.Settings
@@ -86,14 +83,15 @@ type service struct {
 	orphaned      bool           // what run leaves behind is not below this supervise
 	awaited       map[int]uint64 // those of them whose death is told: pid → start time
 	decoder       control.Decoder
-	inbox         chan note
 	queue         []machine.What   // answers to actions, before anything else
 	greeting      []machine.Action // how a supervise that starts run at once says that it is here
 
 	serving   bool // ok has told clients that we are here
+	begun     bool
+	isTold    bool // to leave, by svscan
 	upgrading bool // as soon as nothing is in the air
-	upgraded  bool // what is open came from the supervise before
 	done      bool
+	err       error // why it is not supervised
 
 	rewriteDue time.Duration // what could not be written is tried again; 0: all is written
 }
@@ -107,50 +105,46 @@ type start struct {
 	dead    *event.Exit // it has ended meanwhile
 }
 
-// open takes the locks and opens the FIFOs, in the order that clients rely on: lock, control; state,
-// status and ok follow with the first step.
-func open(c Config) (*service, error) {
+func newService(c Config, g *group, dir string) *service {
 	s := &service{
-		Config: c, dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1, notifyFD: -1,
-		inbox: make(chan note), settings: settings.Default(),
+		Config: c, group: g, Dir: dir,
+		dir: -1, own: -1, lock: -1, control: -1, input: -1, output: -1, ok: -1, notifyFD: -1,
+		messages: newMessages(cli.NewPrinter("supervise", c.Stderr)), settings: settings.Default(),
 		problems: map[string]string{}, files: map[string][]byte{}, drafts: map[string]draft{}, pending: map[int]*start{},
 	}
 	s.events = newEventPipe(c.Events, s.post)
-	if err := s.inherit(); err != nil {
-		return nil, &cli.Failure{Doing: "take over from the supervise before", Err: err}
-	}
-	var err error
+	return s
+}
+
+// open takes the locks and opens the FIFOs, in the order that clients rely on: lock, control; state,
+// status and ok follow with the first step.
+func (s *service) open() (err error) {
 	if s.dir < 0 {
-		if s.dir, err = unix.Open(c.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-			return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+		if s.dir, err = unix.Open(s.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return &cli.Failure{Doing: "chdir to " + s.Dir, Err: err}
 		}
 	}
-	if s.path, err = filepath.Abs(c.Dir); err != nil {
-		return nil, &cli.Failure{Doing: "chdir to " + c.Dir, Err: err}
+	if s.path, err = filepath.Abs(s.Dir); err != nil {
+		return &cli.Failure{Doing: "chdir to " + s.Dir, Err: err}
 	}
-	s.messages = newMessages()
 	s.setName()
-	s.state.Runit, s.state.Logger = c.Runit, c.Logger || isLogger(s.path)
+	s.state.Runit, s.state.Logger = s.Runit, s.Logger || isLogger(s.path)
 	if s.own < 0 {
 		if s.own, err = openOwn(s.dir); err != nil {
-			return nil, &cli.Failure{Doing: "open " + c.Dir + "/" + svdir.Supervise, Err: err}
+			return &cli.Failure{Doing: "open " + s.Dir + "/" + svdir.Supervise, Err: err}
 		}
 	}
 	if s.inode, err = identity(s.own); err != nil {
-		return nil, &cli.Failure{Doing: "stat " + c.Dir + "/" + svdir.Supervise, Err: err}
+		return &cli.Failure{Doing: "stat " + s.Dir + "/" + svdir.Supervise, Err: err}
 	}
 	if err := s.takeLock(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.openFIFOs(); err != nil {
-		return nil, err
+		return err
 	}
-	if s.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
-		return nil, &cli.Failure{Doing: "open " + os.DevNull, Err: err}
-	}
-	s.binary, _ = os.Executable() // without /proc; the lock has been refused then
 	s.env = s.baseEnv()
-	return s, nil
+	return nil
 }
 
 func (s *service) setName() {
@@ -222,7 +216,7 @@ func openLinked(dir int, owner uint32) (int, error) {
 	return unix.Openat(dir, string(target[:n]), openDir, 0)
 }
 
-// identity is what tells supervise/ from a copy of it.
+// identity is what tells a directory from every other: supervise/ from a copy of it.
 func identity(own int) (string, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(own, &st)
@@ -230,17 +224,14 @@ func identity(own int) (string, error) {
 }
 
 func (s *service) takeLock() (err error) {
-	s.self, err = process.Identify(os.Getpid())
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		// Without /proc nobody could tell whether the service runs already.
-		return &cli.Failure{Doing: "identify supervise", Err: err}
+	if err := s.group.identify(); err != nil {
+		return err
 	}
-	s.self.PID = os.Getpid()
 	if s.lock >= 0 {
 		return nil
 	}
 	for end := now().Mono + lockTime; ; time.Sleep(lockPause) {
-		s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.self)
+		s.lock, err = svdir.TakeLock(s.own, svdir.Lock, s.group.self)
 		if !errors.Is(err, svdir.ErrLocked) || now().Mono > end || !s.isHolderGone() {
 			break
 		}
@@ -296,7 +287,7 @@ func (s *service) openFIFOs() error {
 		}
 	}
 	s.contr = os.NewFile(uintptr(s.control), svdir.Control)
-	if s.state.Logger && !s.upgraded { // its end may have been closed on purpose
+	if s.state.Logger && !s.group.upgraded { // its end may have been closed on purpose
 		if s.input, err = openLogFIFO(s.own); err != nil {
 			return fail(svdir.LogFIFO, err)
 		}

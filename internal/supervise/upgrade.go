@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,23 +17,18 @@ import (
 	"vigil/internal/svdir"
 )
 
-// upgradeEnv is the variable in which a supervise leaves its open descriptors to its new binary, so
-// that no lock is free and no client sees ok away: their numbers, in the order of inherit. A
-// version may add numbers at the end; one that is missing or -1 is opened anew.
-const upgradeEnv = "SV_UPGRADE"
-
 // upgradeFailed is what an upgrade that could not be done is told under.
 const upgradeFailed = "upgrade"
 
 // inherit takes over what the supervise before an upgrade has left, if there was one.
-func (s *service) inherit() (err error) {
+func (s *service) inherit(variable string) (upgraded bool, err error) {
 	var held, record int
-	s.upgraded, err = process.Inherit(upgradeEnv,
+	upgraded, err = process.Inherit(variable,
 		&s.dir, &s.own, &s.lock, &s.control, &s.ok, &s.input, &s.output, &s.events.fd, &held, &s.notifyFD, &record)
 	if err != nil {
-		return err
+		return upgraded, err
 	}
-	return errors.Join(s.takeEvents(held), s.takeRecord(record))
+	return upgraded, errors.Join(s.takeEvents(held), s.takeRecord(record))
 }
 
 // handRecord returns the descriptor of a file with the record of the service: whoever removes the directory
@@ -72,7 +66,7 @@ func (s *service) takeRecord(fd int) error {
 // try runs what is at this binary's path now, to see whether it can take over.
 func (s *service) try() {
 	s.followRename()
-	s.spawn(machine.Spawn{Role: machine.Script, Program: s.binary, Args: []string{"-t", "."}})
+	s.spawn(machine.Spawn{Role: machine.Script, Program: s.group.binary, Args: []string{"-t", "."}})
 }
 
 // Test reports why this binary cannot take over the service in dir from another supervise.
@@ -103,35 +97,6 @@ func (s *service) isQuiet() bool {
 		}
 	}
 	return s.state.Job.Program == "" && len(s.state.Queue) == 0
-}
-
-// upgrade replaces this process by the binary that is at its path now. It comes back only if that
-// fails; else the new one finds the record of the service, and adopts it.
-func (s *service) upgrade() {
-	// From here on they end supervise, which is not missed, as one that is forgotten would be.
-	s.check("signals", s.signals.Release(toldSignals...))
-	defer func() { s.check("signals", s.signals.Catch(toldSignals...)) }()
-	if s.takeSignals(); s.done || !s.isQuiet() {
-		return
-	}
-	s.upgrading = false
-	delete(s.problems, upgradeFailed) // of the last one
-	if err := s.isRecorded(); err != nil {
-		s.problem(upgradeFailed, err)
-		s.stepQueued()
-		return
-	}
-	held, record := s.keepEvents(), s.handRecord()
-	argv := append(slices.Clone(os.Args[:len(os.Args)-1]), s.Dir)
-	err := process.Replace(s.binary, argv, upgradeEnv,
-		s.dir, s.own, s.lock, s.control, s.ok, s.input, s.output, s.events.fd, held, s.notifyFD, record)
-	for _, fd := range []int{held, record} {
-		if fd >= 0 {
-			_ = unix.Close(fd) // what is in it is still here
-		}
-	}
-	s.problem(upgradeFailed, err)
-	s.stepQueued()
 }
 
 // isRecorded reports why the new binary would not find what it must know, or could not adopt what runs: it would

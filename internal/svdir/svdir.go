@@ -58,6 +58,8 @@ const (
 	Journal       = "journal"
 	Reaped        = "reaped"
 	Roster        = "supervises"
+	Left          = "left"  // the FIFO in which a supervise of several services tells which have left
+	Leave         = "leave" // the files by which one is told which have to
 	Hub           = "svevents"
 	Monitor       = "svmon"
 	Samples       = "samples" // of Monitor: those of the last tick

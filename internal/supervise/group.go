@@ -1,0 +1,426 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vigil/internal/cli"
+	"vigil/internal/event"
+	"vigil/internal/fifo"
+	"vigil/internal/machine"
+	"vigil/internal/process"
+	"vigil/internal/svdir"
+)
+
+// A group is the services of one supervise, and what is the process's own. One goroutine owns it and all of them.
+type group struct {
+	services []*service // those that have not left
+	starting []*service // those of them that have still to begin
+	leaving  int        // those that have left, and still say so
+	isAlone  bool       // there never was more than one
+	size     int        // how many there were at first
+	status   int        // of the exit
+
+	self     svdir.Holder
+	binary   string // its path when it was started: what an upgrade executes
+	null     int    // /dev/null
+	left     int    // the FIFO in which svscan is told who has left; -1: nobody is told
+	signals  *process.Signals
+	upgraded bool // what is open came from the supervise before
+	inbox    chan note
+	owners   map[int]*service // by pid, whose our children are, as far as that is known
+	reapMore bool             // more children have died than there was time for
+}
+
+// Run supervises services until all of them are told to leave. Where there is one, the error says why it could not be
+// supervised; it is a LockedError if somebody else does so.
+func Run(ctx context.Context, c Config, dirs []string) error {
+	if err := process.WaitAtGate(); err != nil {
+		return &cli.Failure{Doing: "supervise " + dirs[0], Err: err}
+	}
+	g := &group{isAlone: len(dirs) == 1, size: len(dirs), left: -1, inbox: make(chan note)}
+	for _, dir := range dirs {
+		g.services = append(g.services, newService(c, g, dir))
+	}
+	if err := g.open(c); err != nil {
+		return err
+	}
+	go g.watchSignals()
+	g.loop(ctx)
+	if g.status != 0 {
+		return cli.Status(g.status)
+	}
+	return nil
+}
+
+// open opens what all services use, and each service. The error is that of the only one.
+func (g *group) open(c Config) (err error) {
+	if g.signals, err = g.catchSignals(); err != nil {
+		return &cli.Failure{Doing: "catch signals", Err: err}
+	}
+	first := g.services[0]
+	if err := g.inherit(); err != nil {
+		return &cli.Failure{Doing: "take over from the supervise before", Err: err}
+	}
+	if g.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		return &cli.Failure{Doing: "open " + os.DevNull, Err: err}
+	}
+	g.binary, _ = os.Executable() // without /proc; the locks are refused then
+	if !g.isAlone {
+		g.owners = map[int]*service{}
+		g.openLeft(c, first)
+	}
+	for _, s := range g.services {
+		if s.err = s.open(); s.err != nil {
+			s.done = true
+		}
+	}
+	if g.isAlone && first.err != nil {
+		return first.err
+	}
+	if err := process.KeepFileLimit(); err != nil {
+		first.messages.warn("unable to keep the limit of open files: " + cli.Cause(err))
+	}
+	if err := process.SetSubreaper(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		first.messages.warn("unable to become a child subreaper: " + err.Error())
+	}
+	g.starting = slices.Clone(g.services)
+	if g.isAlone || g.upgraded { // nothing may be reaped of what is still to be adopted
+		g.beginAll()
+	}
+	if g.upgraded {
+		g.reap() // what has died in the moment without handlers
+	}
+	if g.isAlone {
+		return first.err
+	}
+	return nil
+}
+
+// identify finds out what tells this process from every other.
+func (g *group) identify() error {
+	if g.self.PID != 0 {
+		return nil
+	}
+	self, err := process.Identify(os.Getpid())
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		// Without /proc nobody could tell whether the service runs already.
+		return &cli.Failure{Doing: "identify supervise", Err: err}
+	}
+	g.self = self
+	g.self.PID = os.Getpid()
+	return nil
+}
+
+// beginAll has all services begin that have not yet.
+func (g *group) beginAll() {
+	for len(g.starting) > 0 {
+		g.beginNext()
+	}
+}
+
+// beginNext has the next service begin.
+func (g *group) beginNext() {
+	s := g.starting[0]
+	g.starting = g.starting[1:]
+	if s.done {
+		return
+	}
+	s.begun = true
+	go s.watch(s.contr, noteControl)
+	if s.err = s.begin(); s.err != nil {
+		s.done = true
+	}
+}
+
+// loop takes what happens until all services have left.
+func (g *group) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	canceled := ctx.Done()
+	for g.sweep(); len(g.services) > 0 || g.leaving > 0; g.sweep() {
+		if wait, ok := g.nextWait(); ok {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-canceled:
+			canceled = nil
+			g.beginAll()
+			for _, s := range g.services {
+				s.step(machine.Dismissed{})
+			}
+		case <-timer.C:
+			g.ticked()
+		case n := <-g.inbox:
+			g.takeSignals()
+			g.noted(n)
+		}
+		if g.isUpgrading() && g.isQuiet() {
+			g.upgrade()
+		}
+	}
+}
+
+// nextWait returns how long it is until there is something to do.
+func (g *group) nextWait() (wait time.Duration, ok bool) {
+	if g.reapMore || len(g.starting) > 0 {
+		return 0, true
+	}
+	for _, s := range g.services {
+		if w, due := s.nextWait(); due && (!ok || w < wait) {
+			wait, ok = w, true
+		}
+	}
+	return wait, ok
+}
+
+func (g *group) ticked() {
+	if g.reapMore {
+		g.reap()
+	}
+	if len(g.starting) > 0 {
+		g.beginNext()
+	}
+	for _, s := range g.services {
+		if w, due := s.nextWait(); due && w == 0 {
+			s.ticked()
+		}
+	}
+}
+
+func (g *group) noted(n note) {
+	switch {
+	case n.kind == noteLeft:
+		g.leaving--
+	case n.of == nil: // signals, which are taken already
+	case !n.of.done:
+		n.of.noted(n)
+	case n.ack != nil:
+		n.ack <- struct{}{}
+	}
+}
+
+// A turn is what one service may do before the others have theirs.
+const turnTime = 500 * time.Microsecond
+
+// A moment is on the monotonic clock; 0 never comes.
+type moment time.Duration
+
+func (m moment) isOver() bool { return m != 0 && now().Mono >= time.Duration(m) }
+
+// turnEnd returns when a turn ends that begins now.
+func (g *group) turnEnd() moment {
+	if g.isAlone {
+		return 0
+	}
+	return moment(now().Mono + turnTime)
+}
+
+// drainControls takes the commands that have come.
+func (g *group) drainControls() {
+	if g.isAlone {
+		for _, s := range g.services {
+			s.drainControl()
+		}
+		return
+	}
+	polls := make([]unix.PollFd, len(g.services))
+	for i, s := range g.services {
+		polls[i] = unix.PollFd{Fd: int32(s.control), Events: unix.POLLIN}
+	}
+	if n, _ := unix.Poll(polls, 0); n <= 0 {
+		return
+	}
+	for i, s := range g.services {
+		if polls[i].Revents != 0 && s.begun {
+			s.drainControl()
+		}
+	}
+}
+
+// reap takes the deaths of children, for as long as a turn is.
+func (g *group) reap() {
+	g.reapMore = false
+	end := g.turnEnd()
+	process.Reap(func(pid int, status syscall.WaitStatus) bool {
+		g.died(pid, status)
+		g.reapMore = end.isOver()
+		return !g.reapMore
+	})
+}
+
+// died is the death of a child. Of one of whom nobody knows whose it was, those are told who may have waited for it.
+func (g *group) died(pid int, status syscall.WaitStatus) {
+	owner := g.owners[pid]
+	delete(g.owners, pid)
+	for _, s := range g.services {
+		if s == owner || g.isAlone || owner == nil && s.waitsForOthers() {
+			s.ended(pid, process.Exit(status))
+		}
+	}
+}
+
+// waitsForOthers reports that the death of a process that is neither run nor another program of the service may
+// matter to it.
+func (s *service) waitsForOthers() bool {
+	return s.state.Clearing || s.state.Phase == event.PhaseWaiting || s.forked != nil || len(s.state.Leftover.PIDs) > 0
+}
+
+// sweep lets those leave that are done.
+func (g *group) sweep() {
+	for i := 0; i < len(g.services); {
+		if s := g.services[i]; s.done {
+			g.services = slices.Delete(g.services, i, i+1)
+			g.leave(s)
+		} else {
+			i++
+		}
+	}
+}
+
+// leave has somebody say the last words of a service: the others need not wait for who listens to them.
+func (g *group) leave(s *service) {
+	g.leaving++
+	status := 0
+	if s.err != nil {
+		s.messages.warn(cli.Cause(s.err))
+		status = cli.StatusSystem
+		if _, locked := errors.AsType[*LockedError](s.err); locked {
+			status = cli.StatusUsage
+		}
+	}
+	g.status = max(g.status, status)
+	s.closeNeeds()
+	go func() {
+		if err := s.events.settle(); err != nil {
+			s.messages.warn("unable to write events: " + cli.Cause(err))
+		}
+		s.messages.close()
+		if !g.isAlone {
+			g.tellLeft(s, status)
+		}
+		g.inbox <- note{kind: noteLeft}
+	}()
+}
+
+// openLeft opens the FIFO in which svscan is told who has left while others have not.
+func (g *group) openLeft(c Config, first *service) {
+	if g.left >= 0 || c.Events == "" {
+		return
+	}
+	var err error
+	if g.left, err = fifo.OpenBoth(unix.AT_FDCWD, filepath.Join(filepath.Dir(c.Events), svdir.Left)); err != nil {
+		first.messages.warn("unable to tell who leaves: " + cli.Cause(err))
+	}
+}
+
+// tellLeft lets go of all that a service has open, and then tells svscan: another supervise may take it.
+func (g *group) tellLeft(s *service, status int) {
+	id, err := identity(s.dir)
+	s.close()
+	if g.left < 0 || err != nil {
+		return
+	}
+	line := svdir.Departure{PID: g.self.PID, Start: g.self.Start, ID: id, Status: status}.Line()
+	for {
+		err := fifo.Write(g.left, []byte(line))
+		if !errors.Is(err, unix.EAGAIN) {
+			return // else nobody reads it now
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(g.left), Events: unix.POLLOUT}}, -1) // a signal is no reason to stop
+	}
+}
+
+// close closes all that a service has open, the lock last.
+func (s *service) close() {
+	for _, f := range []*os.File{s.ready, s.notify, s.contr} {
+		_ = f.Close() // it may never have been opened; nothing is to be written
+	}
+	if s.adopted != nil {
+		_ = s.adopted.Close() // nobody asks for it any more
+	}
+	fds := []int{s.ok, s.input, s.output, s.events.fd, s.own, s.dir, s.lock}
+	if s.notify == nil {
+		fds = append(fds, s.notifyFD)
+	}
+	if s.contr == nil {
+		fds = append(fds, s.control)
+	}
+	for _, fd := range fds {
+		if fd >= 0 {
+			_ = unix.Close(fd) // nothing is to be written
+		}
+	}
+}
+
+// obey has those leave that svscan has told so by a file of their names.
+func (g *group) obey() {
+	for _, s := range g.services {
+		id, err := identity(s.dir)
+		if err != nil || s.isTold || s.Events == "" {
+			continue
+		}
+		order := filepath.Join(filepath.Dir(s.Events), svdir.Leave, svdir.OrderName(g.self.PID, g.self.Start, id))
+		if unix.Access(order, unix.F_OK) != nil {
+			continue
+		}
+		if s.isTold = true; s.state.Logger {
+			s.signaled(syscall.SIGHUP)
+		} else {
+			s.signaled(syscall.SIGTERM)
+		}
+	}
+}
+
+// owned notes that a child is the service's.
+func (s *service) owned(pid int) {
+	if s.group.owners != nil {
+		s.group.owners[pid] = s
+	}
+}
+
+// owns reports that a child of this process is the service's.
+func (s *service) owns(child int) bool { return s.group.isAlone || s.group.owner(child) == s }
+
+// owner returns whose a child is; nil if that cannot be told: it has left the session and the group that run began
+// with, and its environment does not say so.
+func (g *group) owner(child int) *service {
+	if s := g.owners[child]; s != nil {
+		return s
+	}
+	p, err := process.Look(child)
+	if err != nil {
+		return nil
+	}
+	i := slices.IndexFunc(g.services, func(s *service) bool { return s.isInGroup(p) })
+	if i < 0 {
+		i = slices.IndexFunc(g.services, func(s *service) bool { return s.isNamed(p) })
+	}
+	if i < 0 {
+		return nil
+	}
+	g.owners[child] = g.services[i]
+	return g.services[i]
+}
+
+// descendants returns what lives of the service below this process.
+func (s *service) descendants(except ...int) (found []int) {
+	if s.group.isAlone {
+		return process.Descendants(os.Getpid(), except...)
+	}
+	for _, child := range process.Children(os.Getpid()) {
+		if s.owns(child) {
+			found = append(found, process.Tree(child, except...)...)
+		}
+	}
+	return found
+}
