@@ -126,15 +126,14 @@ func (s *service) orphans() (found []process.Info) {
 	return found
 }
 
-// addOrphans adds those that have outlived run. Their deaths are not told, so that no start may wait for them.
-func (s *service) addOrphans(left *machine.Leftover) {
-	if s.forked == nil || !s.forked.orphans || s.settings.Leftover == settings.Wait {
+// addOrphans adds those that have outlived run. Where a start is to wait for them, their deaths are told.
+func (s *service) addOrphans(left *machine.Leftover, groups []int) {
+	if s.forked == nil || !s.forked.orphans {
 		return
 	}
 	for _, p := range s.orphans() {
-		if p.PID != s.state.PID {
-			left.PIDs = append(left.PIDs, p.PID)
-			left.Group = left.Group || p.Group == s.state.RunPID
+		if p.PID != s.state.PID && (s.settings.Leftover != settings.Wait || s.awaitOrphan(p)) {
+			addLeft(left, p, groups)
 		}
 	}
 }
@@ -308,7 +307,7 @@ func (s *service) isOrphan(p process.Info, name string) bool {
 
 // follow watches the process that run is from now on. The death of a child is told anyway.
 func (s *service) follow(a machine.Follow) {
-	s.forked.groups[s.state.RunPID] = a.Start
+	s.forked.groups[s.state.RunPID], s.forked.groups[a.PID] = a.Start, a.Start
 	if s.adopted != nil {
 		_ = s.adopted.Close() // nobody asks for it any more
 		s.adopted = nil
