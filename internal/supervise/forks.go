@@ -21,6 +21,7 @@ import (
 // Errors of a pid file that is not believed.
 var (
 	errPIDNumber   = errors.New("not the pid of a service")
+	errPIDOld      = errors.New("its process is not of this run, and the file was there before")
 	errPIDStranger = errors.New("its process is not of this run, and the file is not root's alone")
 	errPIDOther    = errors.New("its process is of another service")
 )
@@ -31,6 +32,23 @@ type forked struct {
 	groups  map[int]uint64 // process groups, or sessions, that were run's → start time of a process in it
 	since   uint64         // start time of a process of it; the others have come later
 	orphans bool           // its supervise was killed: it need not be below this one
+	pidFile string         // where the pid file was to come when run was started
+	old     pidStamp       // what was there then
+}
+
+// A pidStamp tells a pid file from the one before it.
+type pidStamp struct {
+	dev, inode uint64
+	changed    unix.Timespec
+}
+
+// stampPID returns the stamp of a pid file; the zero value is that of none.
+func (s *service) stampPID(name string) pidStamp {
+	var st unix.Stat_t
+	if unix.Fstatat(s.dir, name, &st, 0) != nil {
+		return pidStamp{}
+	}
+	return pidStamp{uint64(st.Dev), st.Ino, st.Ctim}
 }
 
 // readForks brings the setting up to date.
@@ -53,7 +71,8 @@ func (s *service) beginForks() {
 		s.forked = nil
 		return
 	}
-	s.forked = &forked{others: map[int]uint64{}}
+	name := s.settings.Forks.PIDFile
+	s.forked = &forked{others: map[int]uint64{}, pidFile: name, old: s.stampPID(name)}
 	s.note(process.Descendants(os.Getpid()))
 }
 
@@ -247,10 +266,24 @@ func (s *service) pidFile(name string, family []process.Info) (process.Info, err
 	if slices.Contains(ancestors(), pid) || isBelowSupervise(p) {
 		return process.Info{}, errPIDOther
 	}
-	if s.isRoots(name) || s.forked.orphans && s.isOrphan(p, name) {
+	switch {
+	case s.forked.orphans && s.isOrphan(p, name):
 		return p, nil
+	case !s.isRoots(name):
+		return process.Info{}, errPIDStranger
+	case !s.isNew(name, p):
+		return process.Info{}, errPIDOld
 	}
-	return process.Info{}, errPIDStranger
+	return p, nil
+}
+
+// isNew reports that a pid file has come since run was started. Of a run that was adopted nobody knows, so that
+// the process must have.
+func (s *service) isNew(name string, p process.Info) bool {
+	if f := s.forked; f.pidFile != "" && filepath.Clean(f.pidFile) == name {
+		return s.stampPID(name) != f.old
+	}
+	return p.Start >= s.forked.since
 }
 
 // isBelowSupervise reports that a process is of some service, or of our own scripts and checks.
