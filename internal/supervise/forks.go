@@ -38,8 +38,8 @@ type forked struct {
 
 // A pidStamp tells a pid file from the one before it.
 type pidStamp struct {
-	dev, inode uint64
-	changed    unix.Timespec
+	inode   uint64
+	changed unix.Timespec
 }
 
 // stampPID returns the stamp of a pid file; the zero value is that of none.
@@ -48,7 +48,7 @@ func (s *service) stampPID(name string) pidStamp {
 	if unix.Fstatat(s.dir, name, &st, 0) != nil {
 		return pidStamp{}
 	}
-	return pidStamp{uint64(st.Dev), st.Ino, st.Ctim}
+	return pidStamp{st.Ino, st.Ctim}
 }
 
 // readForks brings the setting up to date.
