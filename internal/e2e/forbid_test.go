@@ -17,7 +17,10 @@ import (
 // not know.
 const forbidArg = "e2e-forbid"
 
-var systemCalls = map[string]uint32{"pidfd_open": unix.SYS_PIDFD_OPEN, "renameat2": unix.SYS_RENAMEAT2}
+var systemCalls = map[string]uint32{
+	"pidfd_open": unix.SYS_PIDFD_OPEN, "pidfd_send_signal": unix.SYS_PIDFD_SEND_SIGNAL,
+	"renameat2": unix.SYS_RENAMEAT2,
+}
 
 func forbidMain(args []string) error {
 	number, known := systemCalls[args[0]]

@@ -196,10 +196,13 @@ func (t *step) ask(j Job) {
 	t.run(j)
 }
 
-// run starts a script, or lets it wait for the one before.
+// run starts a script, or lets it wait for the one before. What stands for a signal, and waits already, need not wait
+// twice: it is as with a signal that is pending.
 func (t *step) run(j Job) {
 	if t.Job.Program != "" {
-		t.Queue = append(slices.Clone(t.Queue), j)
+		if !j.isOfSignal() || !slices.Contains(t.Queue, j) {
+			t.Queue = append(slices.Clone(t.Queue), j)
+		}
 		return
 	}
 	if t.Job = j; j.Before == control.Upgrade {

@@ -41,14 +41,11 @@ func (s State) Fill(r *event.Record) {
 	r.Pending = s.pending()
 }
 
-// maxPending bounds what a record has of the commands that wait.
-const maxPending = 100
-
 // pending are the commands to the run that is there whose signals wait for a control program.
 func (s State) pending() string {
 	var commands []byte
 	for _, j := range append([]Job{s.Job}, s.Queue...) {
-		if s.Role == Run && j.Run == s.Starts && j.isOfSignal() && len(commands) < maxPending {
+		if s.Role == Run && j.Run == s.Starts && j.isOfSignal() {
 			commands = append(commands, byte(j.Before))
 		}
 	}
