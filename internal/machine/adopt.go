@@ -39,7 +39,7 @@ func (t *step) began(b Began) {
 		t.goOnStopping()
 		return
 	}
-	t.Leftover = b.Left
+	t.left(b.Left)
 	switch {
 	case t.Role == Finish && !t.Released && neverRan(b.Exit), t.Role == NoRole && t.Phase == event.PhaseFinishing && !t.Clearing:
 		t.forget()

@@ -145,7 +145,7 @@ func (t *step) died(d Died) {
 		t.forget()
 		t.Phase = event.PhaseDown
 		t.tell(event.Record{Event: event.Finished, PID: d.PID, Exit: d.Exit})
-		t.Leftover = d.Leftover
+		t.left(d.Leftover)
 		t.settle(d.Exit.Ended && !d.Exit.Unknown && d.Exit.Signal == "" && d.Exit.Code == exitForGood)
 	}
 }
@@ -157,7 +157,8 @@ func (t *step) runDied(d Died) {
 	t.countDeath()
 	t.forget()
 	t.endCheck()
-	t.Since, t.Leftover = t.at.Wall, d.Leftover
+	t.Since = t.at.Wall
+	t.left(d.Leftover)
 	t.do(Tally{d.Exit})
 	exited := event.Record{
 		Event: event.Exited, PID: d.PID, Exit: d.Exit, Why: t.Why, Lived: t.Lived, Deaths: t.Deaths,
@@ -179,6 +180,13 @@ func (t *step) runDied(d Died) {
 	t.settleAfter("d", false)
 }
 
+// left notes what lives of run's helpers. One that was followed may have made a group of its own after it was found.
+func (t *step) left(l Leftover) {
+	if t.Leftover = l; l.Group != 0 {
+		t.RunPID = l.Group
+	}
+}
+
 func (t *step) tellLeftover() {
 	if len(t.Leftover.PIDs) > 0 {
 		t.tell(event.Record{Event: event.Leftover, PIDs: t.Leftover.PIDs})
@@ -187,7 +195,7 @@ func (t *step) tellLeftover() {
 
 // helperDied is the death of a process that run has left behind.
 func (t *step) helperDied(d Died) {
-	t.Leftover = d.Leftover
+	t.left(d.Leftover)
 	switch {
 	case t.Clearing:
 		t.settle(t.ForGood)
@@ -207,7 +215,7 @@ const clearEvery = time.Second
 // clear kills what is left of run's process group, and reports that there is something to wait for.
 func (t *step) clear(forGood bool) bool {
 	first := !t.Clearing
-	t.Clearing = t.set.Leftover == settings.Kill && t.Leftover.Group
+	t.Clearing = t.set.Leftover == settings.Kill && t.Leftover.Group != 0
 	t.ForGood, t.ClearAt = forGood && t.Clearing, 0
 	if !t.Clearing {
 		return false

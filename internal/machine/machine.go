@@ -162,7 +162,7 @@ type State struct {
 // Leftover is what still lives of run's helpers when run is dead.
 type Leftover struct {
 	PIDs  []int
-	Group bool // some of them are in run's process group
+	Group int // run's process group, if some of them are in it
 }
 
 // An Input is one thing that happened, when, and the settings in force then.

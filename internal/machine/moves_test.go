@@ -101,8 +101,8 @@ func (w *world) lefts(maybe bool) []Leftover {
 	if maybe || len(w.state.Leftover.PIDs) > 0 {
 		lefts = append(lefts, Leftover{PIDs: []int{stranger}})
 	}
-	if w.state.RunPID != 0 && (maybe || w.state.Leftover.Group) {
-		lefts = append(lefts, Leftover{PIDs: []int{stranger}, Group: true})
+	if w.state.RunPID != 0 && (maybe || w.state.Leftover.Group != 0) {
+		lefts = append(lefts, Leftover{PIDs: []int{stranger}, Group: w.state.RunPID})
 	}
 	return lefts
 }

@@ -65,7 +65,7 @@ func (w *world) normalize() {
 	s.Exit, s.Why, s.Sent, s.Paused = w.verdict(s.Exit), "", "", s.Paused && (w.set.Asks() || w.set.Watchdog != 0)
 	s.Term = s.Term && s.Phase == event.PhaseStopping
 	if s.Leftover.PIDs != nil && w.set.Leftover != settings.Keep {
-		s.Leftover.PIDs = []int{stranger}
+		s.Leftover.PIDs, s.Leftover.Group = []int{stranger}, min(s.Leftover.Group, 1)*s.RunPID
 	} else {
 		s.Leftover = Leftover{}
 	}
@@ -153,7 +153,7 @@ func (w *world) key() string {
 	for _, at := range append(deadlines(s), &d.DueAt, &d.StageAt, &d.KillAt, &d.EOFAt) {
 		b = append(b, bit(*at != 0))
 	}
-	return string(append(b, bit(w.gone, s.Leaving, s.Released, s.Asked, s.Ready, s.Clearing, s.ForGood, s.Leftover.Group),
+	return string(append(b, bit(w.gone, s.Leaving, s.Released, s.Asked, s.Ready, s.Clearing, s.ForGood, s.Leftover.Group != 0),
 		bit(d.Ready, d.Released, d.Leaving, d.Asked, d.Term, d.Clearing, d.ForGood, s.Term), byte(d.Stages)))
 }
 

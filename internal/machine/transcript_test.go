@@ -127,7 +127,7 @@ func (p *player) input(words []string) {
 		p.step(n)
 	case "died":
 		pid := map[string]int{"main": p.state.PID, "script": p.state.ScriptPID, "check": p.state.CheckPID, "stranger": 7}[arg(1)]
-		left := Leftover{Group: arg(3) == "group"}
+		left := Leftover{Group: map[string]int{"group": p.state.RunPID, "regrouped": 77}[arg(3)]}
 		heir := p.heir(arg(3))
 		if arg(3) != "" && heir.PID == 0 {
 			left.PIDs = []int{7}

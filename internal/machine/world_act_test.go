@@ -137,7 +137,7 @@ func (w *world) release(pid int) {
 }
 
 func (w *world) signal(a Signal) {
-	left := a.PID == w.state.RunPID && w.state.Leftover.Group && a.Scope == settings.Group
+	left := a.PID == w.state.RunPID && w.state.Leftover.Group != 0 && a.Scope == settings.Group
 	i := slices.Index([]int{w.main.pid, w.script.pid, w.probe.pid}, a.PID)
 	if a.PID == 0 || a.Signal == "" || i < 0 && !left {
 		w.fail("signals nobody: %s", describe(a))

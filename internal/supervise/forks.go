@@ -21,6 +21,7 @@ import (
 // Errors of a pid file that is not believed.
 var (
 	errPIDNumber   = errors.New("not the pid of a service")
+	errPIDOld      = errors.New("its process is not of this run, and the file was there before")
 	errPIDStranger = errors.New("its process is not of this run, and the file is not root's alone")
 	errPIDOther    = errors.New("its process is of another service")
 )
@@ -31,6 +32,23 @@ type forked struct {
 	groups  map[int]uint64 // process groups, or sessions, that were run's → start time of a process in it
 	since   uint64         // start time of a process of it; the others have come later
 	orphans bool           // its supervise was killed: it need not be below this one
+	pidFile string         // where the pid file was to come when run was started
+	old     pidStamp       // what was there then
+}
+
+// A pidStamp tells a pid file from the one before it.
+type pidStamp struct {
+	inode   uint64
+	changed unix.Timespec
+}
+
+// stampPID returns the stamp of a pid file; the zero value is that of none.
+func (s *service) stampPID(name string) pidStamp {
+	var st unix.Stat_t
+	if unix.Fstatat(s.dir, name, &st, 0) != nil {
+		return pidStamp{}
+	}
+	return pidStamp{st.Ino, st.Ctim}
 }
 
 // readForks brings the setting up to date.
@@ -53,7 +71,8 @@ func (s *service) beginForks() {
 		s.forked = nil
 		return
 	}
-	s.forked = &forked{others: map[int]uint64{}}
+	name := s.settings.Forks.PIDFile
+	s.forked = &forked{others: map[int]uint64{}, pidFile: name, old: s.stampPID(name)}
 	s.note(s.descendants())
 }
 
@@ -126,15 +145,14 @@ func (s *service) orphans() (found []process.Info) {
 	return found
 }
 
-// addOrphans adds those that have outlived run. Their deaths are not told, so that no start may wait for them.
-func (s *service) addOrphans(left *machine.Leftover) {
-	if s.forked == nil || !s.forked.orphans || s.settings.Leftover == settings.Wait {
+// addOrphans adds those that have outlived run. Where a start is to wait for them, their deaths are told.
+func (s *service) addOrphans(left *machine.Leftover, groups []int) {
+	if s.forked == nil || !s.forked.orphans {
 		return
 	}
 	for _, p := range s.orphans() {
-		if p.PID != s.state.PID {
-			left.PIDs = append(left.PIDs, p.PID)
-			left.Group = left.Group || p.Group == s.state.RunPID
+		if p.PID != s.state.PID && (s.settings.Leftover != settings.Wait || s.awaitOrphan(p)) {
+			addLeft(left, p, groups)
 		}
 	}
 }
@@ -256,10 +274,24 @@ func (s *service) pidFile(name string, family []process.Info) (process.Info, err
 	if slices.Contains(ancestors(), pid) || isBelowSupervise(p) {
 		return process.Info{}, errPIDOther
 	}
-	if s.isRoots(name) || s.forked.orphans && s.isOrphan(p, name) {
+	switch {
+	case s.forked.orphans && s.isOrphan(p, name):
 		return p, nil
+	case !s.isRoots(name):
+		return process.Info{}, errPIDStranger
+	case !s.isNew(name, p):
+		return process.Info{}, errPIDOld
 	}
-	return process.Info{}, errPIDStranger
+	return p, nil
+}
+
+// isNew reports that a pid file has come since run was started. Of a run that was adopted nobody knows, so that
+// the process must have.
+func (s *service) isNew(name string, p process.Info) bool {
+	if f := s.forked; f.pidFile != "" && filepath.Clean(f.pidFile) == name {
+		return s.stampPID(name) != f.old
+	}
+	return p.Start >= s.forked.since
 }
 
 // isBelowSupervise reports that a process is of some service, or of our own scripts and checks.
@@ -316,7 +348,7 @@ func (s *service) isOrphan(p process.Info, name string) bool {
 
 // follow watches the process that run is from now on. The death of a child is told anyway.
 func (s *service) follow(a machine.Follow) {
-	s.forked.groups[s.state.RunPID] = a.Start
+	s.forked.groups[s.state.RunPID], s.forked.groups[a.PID] = a.Start, a.Start
 	if s.adopted != nil {
 		_ = s.adopted.Close() // nobody asks for it any more
 		s.adopted = nil

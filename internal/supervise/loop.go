@@ -258,26 +258,30 @@ func (s *service) leftover(dead int) (left machine.Leftover) {
 	if !wanted {
 		return left
 	}
+	groups := []int{s.state.RunPID, dead} // what was followed may have made a group of its own since it was found
 	if process.HasChildren() {
-		left = s.leftBelow(s.state.RunPID, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
+		left = s.leftBelow(groups, s.state.ScriptPID, s.state.CheckPID, s.state.PID)
 	}
-	s.addOrphans(&left)
+	s.addOrphans(&left, groups)
 	s.addGroup(&left, s.state.RunPID)
 	return left
 }
 
-// leftBelow returns what lives of the service below supervise but the processes known; run was the leader of their
-// group.
-func (s *service) leftBelow(run int, known ...int) (left machine.Leftover) {
-	for _, pid := range s.descendants() {
-		if slices.Contains(known, pid) {
-			continue
+// leftBelow returns what lives of the service below supervise but the processes known; run was of one of the groups.
+func (s *service) leftBelow(groups []int, known ...int) (left machine.Leftover) {
+	for _, p := range look(s.descendants()) {
+		if !slices.Contains(known, p.PID) {
+			addLeft(&left, p, groups)
 		}
-		left.PIDs = append(left.PIDs, pid)
-		pgid, err := unix.Getpgid(pid)
-		left.Group = left.Group || err == nil && pgid == run
 	}
 	return left
+}
+
+func addLeft(left *machine.Leftover, p process.Info, groups []int) {
+	left.PIDs = append(left.PIDs, p.PID)
+	if p.Group > 1 && slices.Contains(groups, p.Group) {
+		left.Group = p.Group
+	}
 }
 
 // started is the answer to a release.

@@ -27,8 +27,7 @@ func (s *service) addGroup(left *machine.Leftover, group int) {
 	}
 	for _, p := range process.All() {
 		if p.Group == group && (s.settings.Leftover != settings.Wait || s.awaitOrphan(p)) {
-			left.PIDs = append(left.PIDs, p.PID)
-			left.Group = true
+			addLeft(left, p, []int{group})
 		}
 	}
 }

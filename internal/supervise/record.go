@@ -236,10 +236,11 @@ func (s *service) begin() error {
 	}
 	s.orphaned = b.Resume && s.isForeign(prior)
 	if s.group.upgraded && !b.Alive {
-		b.Left = s.leftBelow(prior.Group)
+		b.Left = s.leftBelow([]int{prior.Group, prior.PID})
 	}
-	if s.orphaned && !b.Alive && prior.Forked == "" {
+	if s.orphaned && !b.Alive {
 		s.readSettings() // whether a start is to wait
+		s.addOrphans(&b.Left, []int{prior.Group, prior.PID})
 		s.addGroup(&b.Left, prior.Group)
 	}
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.

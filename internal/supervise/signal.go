@@ -69,10 +69,9 @@ func ignoreGone(err error) error {
 
 // signalGroup signals the process group of a run that forks. It need not be led by the process that is followed.
 func (s *service) signalGroup(sig unix.Signal) error {
-	if group := s.state.RunPID; group > 1 && group != unix.Getpgrp() {
-		if pgid, err := unix.Getpgid(s.state.PID); err == nil && pgid == group {
-			return unix.Kill(-group, sig)
-		}
+	group, err := unix.Getpgid(s.state.PID)
+	if isRuns := group == s.state.RunPID || group == s.state.PID; err == nil && isRuns && group > 1 && group != unix.Getpgrp() {
+		return unix.Kill(-group, sig)
 	}
 	return unix.Kill(s.state.PID, sig)
 }

@@ -1,5 +1,6 @@
-/* forker [PIDFILE]: a daemon as they are in books: it forks twice, writes its pid, and starts a worker. HUP: it
- * says so; USR1: it fails; TERM: it ends, and its worker with it. */
+/* forker [PIDFILE [late]]: a daemon as they are in books: it forks twice, writes its pid, and starts a worker. HUP: it
+ * says so; USR1: it fails; TERM: it ends, and its worker with it. late: it forks once, its parent writes its pid, and
+ * it waits for HUP before it makes a session of its own. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -27,10 +28,16 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	if (fork())
+	int late = argc > 2;
+	pid_t child = fork();
+	if (child && late)
+		put(argv[1], "w", child);
+	if (child)
 		_exit(0);
+	if (late)
+		sigwait(&set, &sig);
 	setsid();
-	if (fork())
+	if (!late && fork())
 		_exit(0);
 	pid_t worker = fork();
 	if (!worker) {
@@ -40,7 +47,7 @@ int main(int argc, char **argv)
 	}
 	put("worker", "w", worker);
 	put("daemons", "a", getpid());
-	if (argc > 1)
+	if (argc == 2)
 		put(argv[1], "w", getpid());
 	put("daemon", "w", getpid());
 	for (;;) {
