@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,13 +12,13 @@ import (
 
 // group reads the cgroup of a service, if it has one of its own: one whose processes are not those of
 // the one that supervise is in. Without it the answer is nil.
-func (s *Sampler) group(pid int) *sample.Group {
-	own, ok := cgroupOf(pid)
+func (s *Sampler) group(k *kept) *sample.Group {
+	own, ok := s.cgroupOf(k)
 	if !ok || own == "/" {
 		return nil
 	}
 	if s.ours == "" {
-		s.ours, _ = cgroupOf(os.Getpid()) // it is asked again for the next service
+		s.ours, _ = s.cgroupOf(s.self) // it is asked again for the next service
 	}
 	if s.ours == "" || own == s.ours {
 		return nil
@@ -25,16 +26,11 @@ func (s *Sampler) group(pid int) *sample.Group {
 	return readGroup(filepath.Join(s.groups, own))
 }
 
-// cgroupOf returns the path of a process's cgroup of version 2.
-func cgroupOf(pid int) (string, bool) {
-	var room [maxShort]byte
-	b, err := readShort(pid, "cgroup", room[:])
-	if err != nil {
-		return "", false
-	}
-	for line := range strings.Lines(string(b)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return path, true
+// pathOfGroup returns the path of the cgroup of version 2 in /proc/PID/cgroup.
+func pathOfGroup(b []byte) (string, bool) {
+	for line := range bytes.Lines(b) {
+		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
+			return string(path), true
 		}
 	}
 	return "", false
