@@ -15,6 +15,7 @@ import (
 	"vigil/internal/cli"
 	"vigil/internal/monitor"
 	"vigil/internal/notify"
+	"vigil/internal/svdir"
 )
 
 // serve is the monitor. As a run script's interpreter it is given the script's path.
@@ -39,7 +40,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	defer sinks.Wait() // what is on its way has a moment
 	sinks.Go(func() {
 		lost := func(error) {} // the hub's own supervise tells how that is, and it may begin later than we do
-		if err := notifyAll(ctx, "../..", p, lost); err != nil {
+		if err := notifyAll(ctx, svdir.ScanOf(".."), p, lost); err != nil {
 			p.Print("warning: no notifications: " + cli.Cause(err)) // the rules act without them
 		}
 	})
@@ -48,9 +49,10 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 
 // finish kills what a monitor that was killed has left hanging.
 func finish() error {
-	scan, err := filepath.Abs("../..")
+	above := svdir.ScanOf("..")
+	scan, err := filepath.Abs(above)
 	if err != nil {
-		return &cli.Failure{Doing: "find ../..", Err: err}
+		return &cli.Failure{Doing: "find " + above, Err: err}
 	}
 	monitor.KillOrphans(scan)
 	return nil

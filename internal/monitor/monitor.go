@@ -63,7 +63,7 @@ func Run(ctx context.Context, c Config) error {
 	defer stop()
 	own := filepath.Clean(c.Own)
 	m := &monitor{
-		own: own, scan: filepath.Join(own, ".."), print: c.Print, ctx: ctx,
+		own: own, scan: svdir.ScanOf(own), print: c.Print, ctx: ctx,
 		services: map[string]*service{}, sampler: sampler.New(sampler.CgroupRoot),
 		results: make(chan result), reported: map[string]string{},
 	}
