@@ -238,8 +238,9 @@ func (m *monitor) tick(now time.Time) {
 		}
 		m.evaluateSample(s, now)
 		r := s.sample.Record(s.name, time.Now())
-		m.out.sample(&r)
+		before := len(file)
 		file = r.Append(file)
+		m.out.sample(file[before:])
 	}
 	m.keepSamples(file)
 }

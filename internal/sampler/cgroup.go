@@ -6,34 +6,41 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"vigil/internal/sample"
 )
 
 // group reads the cgroup of a service, if it has one of its own: one whose processes are not those of
 // the one that supervise is in. Without it the answer is nil.
-func (s *Sampler) group(k *kept) *sample.Group {
-	own, ok := s.cgroupOf(k)
-	if !ok || own == "/" {
+func (s *Sampler) group(at time.Duration, k *kept) *sample.Group {
+	s.findGroup(at, s.self)
+	s.findGroup(at, k)
+	if s.self.group == "" || k.group == "" || k.group == "/" || k.group == s.self.group {
 		return nil
 	}
-	if s.ours == "" {
-		s.ours, _ = s.cgroupOf(s.self) // it is asked again for the next service
+	g := readGroup(filepath.Join(s.groups, k.group))
+	if g == nil || g.Processes == 0 {
+		k.group = "" // it is in another now
 	}
-	if s.ours == "" || own == s.ours {
-		return nil
-	}
-	return readGroup(filepath.Join(s.groups, own))
+	return g
 }
 
-// pathOfGroup returns the path of the cgroup of version 2 in /proc/PID/cgroup.
-func pathOfGroup(b []byte) (string, bool) {
+// findGroup finds out now and then which cgroup a process is in.
+func (s *Sampler) findGroup(at time.Duration, k *kept) {
+	if k.group == "" || at-k.groupAt >= limitEvery {
+		k.group, k.groupAt = cgroupOf(k.pid), at
+	}
+}
+
+// pathOfGroup returns the path of the cgroup of version 2 in /proc/PID/cgroup; "" is none.
+func pathOfGroup(b []byte) string {
 	for line := range bytes.Lines(b) {
 		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
-			return string(path), true
+			return string(path)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // readGroup reads the files of a cgroup. Those of controllers that it has not are unknown.

@@ -12,21 +12,21 @@ import (
 // A file is one of those that the kernel has of every process.
 type file int
 
-// The files that are read at every tick.
+// The files. Those before numOpen are read at every tick, and stay open.
 const (
 	fileStat file = iota
 	fileStatm
-	fileCgroup
 	fileIO
-	numFiles
+	numOpen
+	fileCgroup // now and then
 )
 
-var fileNames = [numFiles]string{"stat", "statm", "cgroup", "io"}
+var fileNames = [...]string{fileStat: "stat", fileStatm: "statm", fileIO: "io", fileCgroup: "cgroup"}
 
 // Files are those of one process. They stay open: to open and close one takes three times as long as to read it. An
 // open one is the file of this process and of no other: once that has ended and was waited for, to read it is ESRCH.
 type files struct {
-	fds [numFiles]int // each is one more than the descriptor; 0: it is not open
+	fds [numOpen]int // each is one more than the descriptor; 0: it is not open
 }
 
 // maxOpen bounds the files that stay open: each costs the kernel some 5 kB.
@@ -90,12 +90,12 @@ func readOnce(pid int, f file, b []byte) ([]byte, error) {
 	return b[:max(0, n)], err
 }
 
-// cgroupOf returns the path of a process's cgroup of version 2.
-func (s *Sampler) cgroupOf(k *kept) (string, bool) {
+// cgroupOf returns the path of a process's cgroup of version 2; "" is not known.
+func cgroupOf(pid int) string {
 	var room [maxShort]byte
-	b, err := s.readFile(k, fileCgroup, room[:])
+	b, err := readOnce(pid, fileCgroup, room[:])
 	if err != nil {
-		return "", false
+		return ""
 	}
 	return pathOfGroup(b)
 }

@@ -226,6 +226,7 @@ func (s *Sampler) everything() (all map[int]stat, below map[int][]int) {
 			continue // there is more in /proc
 		}
 		if st, err := s.readStat(pid, s.kept[pid]); err == nil {
+			s.keep(&st) // the next round reads it again
 			all[pid] = st
 			below[st.parent] = append(below[st.parent], pid)
 		}

@@ -15,7 +15,7 @@ import (
 	"vigil/internal/sample"
 )
 
-// limitEvery is how often the limits of a process are read: they hardly ever change, and are a long file.
+// limitEvery is how often the limits of a process are read, and its cgroup: they hardly ever change.
 const limitEvery = time.Minute
 
 // A Detail says which figures are read beside those that are cheap: of the service's own process, or with Below of all
@@ -25,7 +25,6 @@ type Detail struct{ FDs, IO, Below bool }
 // A Sampler remembers what it read last of each service and each process.
 type Sampler struct {
 	groups string // where cgroups are mounted
-	ours   string // our own, in this round; "" is not yet known
 	self   *kept  // this process
 	trees  map[string]*sample.Tree
 	kept   map[int]*kept // by pid
@@ -36,16 +35,18 @@ type Sampler struct {
 	below  map[int][]int // their children
 }
 
-// A kept process is one of a service that was read in this round or the last.
+// A kept process is one that was read in this round or the last.
 type kept struct {
 	files
 	pid     int
-	start   uint64 // as in its stat
-	process *psutil.Process
+	start   uint64          // as in its stat
+	asked   *psutil.Process // nil: nothing was asked of it
 	round   uint64
 	limit   float64 // of descriptors
 	limitAt time.Duration
-	limited bool // the limit is known
+	limited bool   // the limit is known
+	group   string // the path of its cgroup; "" is not known
+	groupAt time.Duration
 }
 
 // CgroupRoot is where cgroups of version 2 are.
@@ -58,8 +59,14 @@ func New(groups string) *Sampler {
 	}
 }
 
-func newKept(pid int) *kept {
-	return &kept{pid: pid, process: &psutil.Process{Pid: int32(pid)}}
+func newKept(pid int) *kept { return &kept{pid: pid} }
+
+// process is the process for gopsutil.
+func (k *kept) process() *psutil.Process {
+	if k.asked == nil {
+		k.asked = &psutil.Process{Pid: int32(k.pid)}
+	}
+	return k.asked
 }
 
 // many is how many services make one pass over all of /proc cheaper than to look for the children of each
@@ -76,7 +83,6 @@ func (s *Sampler) Begin(services int) {
 		}
 	}
 	s.round++
-	s.ours = ""
 	if s.all, s.below = nil, nil; services >= many {
 		s.all, s.below = s.everything()
 	}
@@ -105,7 +111,7 @@ func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sampl
 		t = &sample.Tree{}
 		s.trees[service] = t
 	}
-	return t.Add(at, readings, s.group(s.kept[pid])), nil
+	return t.Add(at, readings, s.group(at, s.kept[pid])), nil
 }
 
 // maxTree bounds the processes of one service that are read.
@@ -169,7 +175,7 @@ func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
 	k := s.keep(st)
 	r := sample.Reading{ID: sample.ID{PID: st.pid, Start: st.began()}, Figures: s.figures(k, st)}
 	if d.FDs {
-		if n, known := countFDs(k.process); known {
+		if n, known := countFDs(k.process()); known {
 			r.Set(sample.FDs, n)
 		}
 		if k.readLimit(at); k.limited {
@@ -190,7 +196,7 @@ func (k *kept) readLimit(at time.Duration) {
 	if k.limited && at-k.limitAt < limitEvery {
 		return
 	}
-	limits, err := k.process.RlimitUsage(false)
+	limits, err := k.process().RlimitUsage(false)
 	i := slices.IndexFunc(limits, func(l psutil.RlimitStat) bool { return l.Resource == psutil.RLIMIT_NOFILE })
 	if k.limited = err == nil && i >= 0; k.limited {
 		k.limit, k.limitAt = float64(limits[i].Soft), at

@@ -89,9 +89,6 @@ func TestTree(t *testing.T) {
 	if cpu, known := got.Self.Get(sample.CPU); !known || cpu < 0 || cpu > 1000 {
 		t.Errorf("CPU %v, %v", cpu, known)
 	}
-	if len(s.kept) != 4 {
-		t.Errorf("%d processes are kept", len(s.kept))
-	}
 	s.Begin(1)
 	if s.Begin(1); len(s.kept) != 0 {
 		t.Errorf("%d processes are kept that were not read", len(s.kept))
@@ -290,11 +287,11 @@ func TestOpen(t *testing.T) {
 	for range 2 {
 		take(t, s, many, pid)
 	}
-	if got, want := openOf(t, pid), []string{"cgroup", "io", "stat", "statm"}; !slices.Equal(got, want) {
+	if got, want := openOf(t, pid), []string{"io", "stat", "statm"}; !slices.Equal(got, want) {
 		t.Errorf("open are %q, want %q", got, want)
 	}
 	s.Begin(1)
-	if s.Begin(1); len(openOf(t, pid)) > 0 || s.open > 1 { // the cgroup of this process
+	if s.Begin(1); len(openOf(t, pid)) > 0 || s.open > 0 {
 		t.Errorf("%q are open, %d", openOf(t, pid), s.open)
 	}
 	s.most = s.open + 1
