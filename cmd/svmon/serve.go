@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -9,12 +10,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
 	"vigil/internal/monitor"
 	"vigil/internal/notify"
+	"vigil/internal/svdir"
 )
 
 // serve is the monitor. As a run script's interpreter it is given the script's path.
@@ -37,20 +40,40 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	p := cli.NewPrinter("svmon", stderr)
 	var sinks sync.WaitGroup
 	defer sinks.Wait() // what is on its way has a moment
-	sinks.Go(func() {
-		lost := func(error) {} // the hub's own supervise tells how that is, and it may begin later than we do
-		if err := notifyAll(ctx, "../..", p, lost); err != nil {
-			p.Print("warning: no notifications: " + cli.Cause(err)) // the rules act without them
-		}
-	})
+	sinks.Go(func() { keepNotifying(ctx, p) })
 	return monitor.Run(ctx, monitor.Config{Own: "..", Print: p, Rescan: rescan})
+}
+
+// lastRetry is the longest time between two attempts to notify at all.
+const lastRetry = time.Minute
+
+// keepNotifying tells the sinks until ctx is done. Where that cannot be, as on a full disk, the rules act without them, and
+// it is tried again: the hub has what was missed.
+func keepNotifying(ctx context.Context, p *cli.Printer) {
+	lost := func(error) {} // the hub's own supervise tells how that is, and it may begin later than we do
+	said := ""
+	for wait := time.Second; ; wait = min(2*wait, lastRetry) {
+		err := notifyAll(ctx, svdir.ScanOf(".."), p, lost)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if _, isTold := errors.AsType[*notify.QueuesError](err); !isTold && said != cli.Cause(err) {
+			said = cli.Cause(err)
+			p.Print("warning: no notifications: " + said)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // finish kills what a monitor that was killed has left hanging.
 func finish() error {
-	scan, err := filepath.Abs("../..")
+	above := svdir.ScanOf("..")
+	scan, err := filepath.Abs(above)
 	if err != nil {
-		return &cli.Failure{Doing: "find ../..", Err: err}
+		return &cli.Failure{Doing: "find " + above, Err: err}
 	}
 	monitor.KillOrphans(scan)
 	return nil

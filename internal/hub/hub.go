@@ -85,7 +85,7 @@ type Hub struct {
 func Run(ctx context.Context, c Config) error {
 	h := &Hub{
 		limits: c.limits.orUsual(),
-		own:    filepath.Clean(c.Own), scan: filepath.Join(c.Own, ".."),
+		own:    filepath.Clean(c.Own), scan: svdir.ScanOf(c.Own),
 		left: make(chan struct{}, 1), conns: map[*net.UnixConn]struct{}{},
 	}
 	h.say = newMessages(cli.NewPrinter("svevents", c.Stderr))

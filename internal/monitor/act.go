@@ -27,6 +27,9 @@ func (m *monitor) tell(s *service, c *check, r event.Record, o observation) even
 	if r.Reason == "" {
 		r.Reason = o.why
 	}
+	if r.Reason == "" && r.Event == event.RuleGood {
+		r.Reason = o.is
+	}
 	r = told(c, r, o)
 	m.badStale = m.badStale || r.Event == event.RuleBad || r.Event == event.RuleGood
 	return m.out.event(r)

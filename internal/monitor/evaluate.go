@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -14,7 +15,8 @@ import (
 // An observation is one sample as a rule sees it.
 type observation struct {
 	outcome rule.Outcome
-	value   string // for people and programs
+	value   string // for programs
+	is      string // the same for people
 	why     string // it is a breach, or unknown
 	pid     int    // of one process of several; else 0
 }
@@ -105,12 +107,44 @@ func (c *check) compare(n float64, known bool) observation {
 	if !known {
 		return observation{}
 	}
-	o := observation{outcome: rule.OK, value: strconv.FormatFloat(n, 'f', -1, 64)}
+	o := observation{outcome: rule.OK, value: strconv.FormatFloat(rounded(n, c.rule.Limit.Unit), 'f', -1, 64)}
+	o.is = c.rule.Subject.String() + " is " + textOf(n, c.rule.Limit.Unit)
 	if c.rule.Limit.Breaks(n) {
-		o.outcome = rule.Breach
-		o.why = c.rule.Subject.String() + " is " + o.value
+		o.outcome, o.why = rule.Breach, o.is
 	}
 	return o
+}
+
+// rounded is what is worth telling of a value; a program of the service knows itself what it prints.
+func rounded(n float64, u rule.Unit) float64 {
+	switch u {
+	case rule.Percent, rule.Rate:
+		return math.Round(n*10) / 10
+	case rule.Seconds:
+		return math.Round(n*1000) / 1000
+	case rule.Plain, rule.Bytes:
+	}
+	return n
+}
+
+// textOf is a value for people.
+func textOf(n float64, u rule.Unit) string {
+	switch u {
+	case rule.Bytes:
+		return sample.Size(n)
+	case rule.Rate:
+		return sample.Size(n) + "/s"
+	case rule.Percent:
+		return strconv.FormatFloat(n, 'f', 1, 64) + "%"
+	case rule.Seconds:
+		d := time.Duration(n * float64(time.Second)).Round(time.Millisecond)
+		if d > 10*time.Second {
+			d = d.Round(time.Second)
+		}
+		return d.String()
+	case rule.Plain:
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 // observe counts an observation, and does what follows from it.

@@ -19,11 +19,8 @@ import (
 // maxRules bounds the rules of one service.
 const maxRules = 256
 
-// Why a rule is not used.
-var (
-	errMany    = errors.New("more than 256 rules")
-	errService = errors.New("this is for the rules of a service, and the host has no service")
-)
+// errMany says why a rule is not used.
+var errMany = errors.New("more than 256 rules")
 
 // load reads the rules of a service. One that is wrong is told of, and leaves what was there before.
 func (m *monitor) load(s *service, now time.Time) {
@@ -144,10 +141,7 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 		file := svdir.Rules + "/" + e.Name()
 		line, r, err := "", (*rule.Rule)(nil), trust.CheckAt(fd, file)
 		if err == nil {
-			line, r, err = readRule(fd, file)
-		}
-		if err == nil && host {
-			err = forHost(r)
+			line, r, err = readRule(fd, file, host)
 		}
 		each(e.Name(), line, r, err)
 	}
@@ -155,7 +149,7 @@ func eachRule(dir string, host bool, each func(name, line string, r *rule.Rule, 
 }
 
 // readRule reads the file of one rule.
-func readRule(dir int, file string) (line string, r *rule.Rule, err error) {
+func readRule(dir int, file string, host bool) (line string, r *rule.Rule, err error) {
 	content, err := settings.ReadContent(dir, file)
 	if err == nil {
 		line, err = settings.LineOf(content)
@@ -163,22 +157,13 @@ func readRule(dir int, file string) (line string, r *rule.Rule, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	r, err = rule.Parse(line)
+	parse := rule.Parse
+	if host {
+		parse = rule.ParseHost
+	}
+	r, err = parse(line)
 	if wrong, ok := errors.AsType[*rule.Error](err); ok {
 		wrong.Line, wrong.Column = settings.Place(content, wrong.Column)
 	}
 	return line, r, err
-}
-
-// forHost reports why a rule cannot be one of the host.
-func forHost(r *rule.Rule) error {
-	if !r.Subject.Kind.OfHost() {
-		return errService
-	}
-	for _, a := range slices.Concat(r.Then, r.Else) {
-		if a.Verb != rule.Alert && a.Verb != rule.Run {
-			return errService
-		}
-	}
-	return nil
 }

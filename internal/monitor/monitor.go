@@ -63,7 +63,7 @@ func Run(ctx context.Context, c Config) error {
 	defer stop()
 	own := filepath.Clean(c.Own)
 	m := &monitor{
-		own: own, scan: filepath.Join(own, ".."), print: c.Print, ctx: ctx,
+		own: own, scan: svdir.ScanOf(own), print: c.Print, ctx: ctx,
 		services: map[string]*service{}, sampler: sampler.New(sampler.CgroupRoot),
 		results: make(chan result), reported: map[string]string{},
 	}
@@ -238,8 +238,9 @@ func (m *monitor) tick(now time.Time) {
 		}
 		m.evaluateSample(s, now)
 		r := s.sample.Record(s.name, time.Now())
-		m.out.sample(&r)
+		before := len(file)
 		file = r.Append(file)
+		m.out.sample(file[before:])
 	}
 	m.keepSamples(file)
 }

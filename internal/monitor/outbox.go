@@ -47,8 +47,8 @@ func (o *outbox) event(r event.Record) event.Record {
 	return r
 }
 
-func (o *outbox) sample(r *event.Record) {
-	if line := r.Append(nil); len(line) <= fifo.Atomic {
+func (o *outbox) sample(line []byte) {
+	if len(line) <= fifo.Atomic {
 		o.samples = append(o.samples, line...)
 	}
 }

@@ -3,15 +3,11 @@ package notify
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
 	"vigil/internal/event"
@@ -47,7 +43,9 @@ type Notifier struct {
 	tell    func(service, file, reason string)
 	shelf   *shelf
 	queues  *os.File
+	desk    *os.File // where said is
 	outlets map[key]*outlet
+	lost    map[key]*tally  // what sinks were not told whose queues cannot be opened
 	none    map[string]bool // services that have no sink, found out since the last pause between events
 	cursor  mark
 	saved   mark
@@ -67,96 +65,6 @@ type Notifier struct {
 	logs    []string
 }
 
-// New goes on with what the last one left in the queues of the scan directory.
-func New(c Config) (*Notifier, error) {
-	n, err := prepare(c)
-	if err != nil {
-		return nil, err
-	}
-	return n, n.begin()
-}
-
-// prepare opens the queues, and begins nothing.
-func prepare(c Config) (*Notifier, error) {
-	dir := filepath.Join(c.Dir, svdir.ScanOwn, svdir.Queue)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, &cli.Failure{Doing: "make " + dir, Err: err}
-	}
-	queues, err := os.Open(dir)
-	if err != nil {
-		return nil, &cli.Failure{Doing: "open " + dir, Err: err}
-	}
-	if err := unix.Flock(int(queues.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrBusy
-		}
-		return nil, errors.Join(&cli.Failure{Doing: "lock " + dir, Err: err}, queues.Close())
-	}
-	n := &Notifier{
-		now: c.Clock, tell: c.Problem, queues: queues, outlets: map[key]*outlet{}, none: map[string]bool{},
-		stopped: make(chan struct{}),
-		timeout: sendTimeout, retry: firstRetry, logs: localLogs,
-	}
-	if n.now == nil {
-		n.now = time.Now
-	}
-	if n.tell == nil {
-		n.tell = func(string, string, string) {}
-	}
-	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.shelf = &shelf{scan: c.Dir, folders: map[string]*folder{}, problem: n.tellOf}
-	path := func(k key) string { return filepath.Join(n.shelf.folder(k.service), k.name) }
-	n.shelf.told, n.targets = openLedger(queues, toldFile, path), openLedger(queues, failingFile, path)
-	n.said = openLedger(queues, saidFile, func(k key) string { return filepath.Join(dir, k.queue()) })
-	n.cursor = readCursor(int(queues.Fd()))
-	n.saved = n.cursor
-	return n, nil
-}
-
-// begin goes on with every queue that is there.
-func (n *Notifier) begin() error {
-	names, err := n.queues.Readdirnames(-1)
-	if err != nil {
-		return &cli.Failure{Doing: "read " + n.queues.Name(), Err: err}
-	}
-	for _, name := range names {
-		k := keyOf(name)
-		if name[0] == '.' || k.queue() != name {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(n.shelf.folder(k.service), k.name)); errors.Is(err, fs.ErrNotExist) {
-			n.forget(k)
-			continue
-		}
-		o, err := n.outlet(k)
-		if err != nil {
-			n.once(k, "unable to open the queue: "+cli.Cause(err))
-			continue
-		}
-		o.sink = Sink{Max: defaultMax, Per: defaultPer}
-		if sink, err := n.shelf.load(k, n.now()); err == nil {
-			o.sink = sink
-		}
-		o.restore(n.now())
-		n.start(o)
-	}
-	return nil
-}
-
-// forget removes the queue of a sink that has gone.
-func (n *Notifier) forget(k key) {
-	q, err := openQueue(n.queues, k.queue())
-	if err == nil {
-		if left := len(q.waiting); left > 0 {
-			n.problem(k, strconv.Itoa(left)+" messages of a sink that has gone were dropped")
-		}
-		err = q.dir.Close()
-	}
-	if err = errors.Join(err, os.RemoveAll(filepath.Join(n.queues.Name(), k.queue()))); err != nil {
-		n.once(k, "unable to remove the queue: "+cli.Cause(err))
-	}
-}
-
 // outlet returns the one of the sink, and opens it first if need be.
 func (n *Notifier) outlet(k key) (*outlet, error) {
 	if o := n.outlets[k]; o != nil {
@@ -173,6 +81,8 @@ func (n *Notifier) outlet(k key) (*outlet, error) {
 	n.mu.Lock()
 	o.told, o.failing = n.targets.target(k)
 	n.mu.Unlock()
+	o.lost = n.lost[k]
+	delete(n.lost, k)
 	n.outlets[k] = o
 	return o, nil
 }
@@ -253,6 +163,9 @@ func (n *Notifier) tellSink(e *entry, now time.Time, line []byte, r *event.Recor
 	o, err := n.outlet(e.key)
 	if err != nil {
 		n.once(e.key, "unable to open the queue: "+cli.Cause(err))
+		if wants && kind == r.Event { // a state comes again
+			n.lose(e.key, now, line)
+		}
 		return
 	}
 	o.use(e.sink)
@@ -273,6 +186,14 @@ func (n *Notifier) tellSink(e *entry, now time.Time, line []byte, r *event.Recor
 	if err := o.change(now, r, line, wants); err != nil {
 		n.once(e.key, "unable to note what is to be reminded of: "+cli.Cause(err))
 	}
+}
+
+// lose counts an event that cannot be queued.
+func (n *Notifier) lose(k key, now time.Time, line []byte) {
+	if n.lost[k] == nil {
+		n.lost[k] = newTally(whyDisk, now)
+	}
+	n.lost[k].absorb(now, line)
 }
 
 // failedLine makes the event of a state: the service has failed while nobody was listening.
@@ -370,7 +291,7 @@ func (n *Notifier) Close() error {
 	n.senders.Wait()
 	cancel.Stop()
 	n.cancel()
-	errs := []error{n.queues.Close()}
+	errs := []error{n.queues.Close(), n.desk.Close()}
 	for _, o := range n.outlets {
 		errs = append(errs, o.queue.dir.Close())
 	}

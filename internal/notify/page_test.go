@@ -60,8 +60,9 @@ func TestPage(t *testing.T) {
 // TestLine: what people read is safe for a terminal, and has what they look for.
 func TestLine(t *testing.T) {
 	for raw, want := range map[string]string{
-		`{"service":"web","event":"exited","exit":{"signal":"KILL"},"why":"crash"}`:                 "web: exited: killed by KILL, crash",
-		`{"service":"web","event":"rule-bad","rule":"mem","value":600,"limit":"500M","reminder":2}`: "web: rule-bad (reminder 2): mem, 600 (limit 500M)",
+		`{"service":"web","event":"exited","exit":{"signal":"KILL"},"why":"crash"}`:                                                            "web: exited: killed by KILL, crash",
+		`{"service":"web","event":"rule-bad","rule":"mem","value":600,"limit":"500M","reminder":2}`:                                            "web: rule-bad (reminder 2): mem, 600 (limit 500M)",
+		`{"service":"web","event":"rule-bad","pid":7,"reason":"rss.each is 601M","rule":"mem","each":true,"value":630410035,"limit":"> 500M"}`: "web: rule-bad: mem, process 7, rss.each is 601M (limit > 500M)",
 		`{"event":"gap","missed":7}`: "gap: 7 events are missing",
 		`{"service":"a\u001b[31m","event":"config","file":"notify/x","reason":"no\nline"}`:                   `a\x1b[31m: config: notify/x, no\nline`,
 		`{"service":"web","event":"failed","exit":"unknown","deaths":3}`:                                     "web: failed: exit unknown, 3 deaths in a row",

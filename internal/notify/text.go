@@ -56,11 +56,12 @@ func (n *news) line() string {
 	if n.value("each") == "true" {
 		add("process " + strconv.Itoa(r.PID))
 	}
-	if value, limit := n.value("value"), n.value("limit"); value != "" {
-		if limit != "" {
-			value += " (limit " + limit + ")"
+	reason := r.Reason
+	if limit := n.value("limit"); limit != "" && n.value("value") != "" {
+		if reason == "" {
+			reason = n.value("value")
 		}
-		add(value)
+		reason += " (limit " + limit + ")"
 	}
 	if missed := n.value("missed"); missed != "" {
 		add(missed + " events are missing")
@@ -71,7 +72,7 @@ func (n *news) line() string {
 		add(strconv.Itoa(r.Deaths) + " deaths in a row")
 	}
 	add(r.File)
-	add(r.Reason)
+	add(reason)
 	head := string(r.Event)
 	if r.Service != "" {
 		head = r.Service + ": " + head

@@ -12,7 +12,8 @@ import (
 	"vigil/internal/status"
 )
 
-// The files of ledgers are among the queues: no sink's name begins with a dot.
+// The files of ledgers are among the queues, as no sink's name begins with a dot; but for saidFile, where svmon has a
+// service directory: what is wrong with the queues would hardly be noted there.
 const (
 	toldFile    = ".told"    // what was told of sinks' files that are wrong
 	failingFile = ".failing" // when it was told that targets do not work
@@ -33,6 +34,9 @@ type ledger struct {
 // openLedger reads one. What cannot be read is told again, and what is about sinks that have gone is forgotten.
 func openLedger(dir *os.File, file string, path func(key) string) ledger {
 	l := ledger{dir, file, map[string]string{}}
+	if dir == nil {
+		return l
+	}
 	b, err := status.ReadFile(int(dir.Fd()), file, maxTold)
 	if err != nil || json.Unmarshal(b, &l.of) != nil || l.of == nil {
 		l.of = map[string]string{}

@@ -42,15 +42,21 @@ type word struct {
 type parser struct {
 	words []word
 	end   int // column behind the line
+	host  bool
 	err   error
 }
 
 // keywords end the arguments of exec and http.
 var keywords = []string{"for", "every", "timeout", "after", "then", "else"}
 
-// Parse reads the line of a rule.
-func Parse(line string) (*Rule, error) {
-	p := &parser{words: split(line), end: utf8.RuneCountInString(line) + 1}
+// Parse reads the line of a rule of a service.
+func Parse(line string) (*Rule, error) { return parse(line, false) }
+
+// ParseHost reads the line of a rule of the host, which is no service.
+func ParseHost(line string) (*Rule, error) { return parse(line, true) }
+
+func parse(line string, host bool) (*Rule, error) {
+	p := &parser{words: split(line), end: utf8.RuneCountInString(line) + 1, host: host}
 	r := &Rule{N: 1, Every: usualEvery, Timeout: usualTimeout}
 	p.subject(r)
 	p.clauses(r)
@@ -123,6 +129,8 @@ func (p *parser) arguments(stop ...string) (args []string) {
 
 const wantSubject = "a metric (rss, vms, cpu, fds, threads, children, read, write, age, deaths, m.NAME, host.NAME), disk, inodes, file, tcp, unix, http, exec, check or beat"
 
+const wantHostSubject = "a subject of the host, which is no service: host.NAME, disk, inodes, file, tcp, unix, http or exec"
+
 func (p *parser) subject(r *Rule) {
 	w := p.next()
 	s := &r.Subject
@@ -152,6 +160,9 @@ func (p *parser) subject(r *Rule) {
 		s.Kind = Beat
 	default:
 		p.metric(s, w)
+	}
+	if p.host && !s.Kind.OfHost() {
+		p.fail(w, wantHostSubject)
 	}
 	if s.Kind.Valued() {
 		p.limit(r)
@@ -355,11 +366,20 @@ func (p *parser) list() (list []Action) {
 }
 
 func (p *parser) action(w word) Action {
-	const want = "alert, restart, stop, fail, reload, signal SIG or exec PROG"
+	want := "alert, restart, stop, fail, reload, signal SIG or exec PROG"
+	if p.host {
+		want = "alert or exec PROG, as the host is no service"
+	}
 	a := Action{Verb: Verb(w.text)}
 	switch a.Verb {
 	case Alert, Restart, Stop, Fail, Reload:
+		if p.host && a.Verb != Alert {
+			p.fail(w, want)
+		}
 	case Signal:
+		if p.host {
+			p.fail(w, want)
+		}
 		name := p.need("a signal")
 		text, comma := strings.CutSuffix(name.text, ",")
 		sig, ok := control.ParseSignal(text)

@@ -176,6 +176,26 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+// TestParseHost: the host is no service, and can neither be restarted nor has memory of its own.
+func TestParseHost(t *testing.T) {
+	for line, want := range map[string]string{
+		"rss > 5M":                                `column 1: "rss": expected a subject of the host`,
+		"  check every 5s":                        `column 3: "check": expected a subject of the host`,
+		"beat every 1m then alert":                `column 1: "beat": expected a subject of the host`,
+		"rsss > 5M":                               `column 1: "rsss": expected a metric`,
+		"host.load1 > 8 then alert, restart":      `column 28: "restart": expected alert or exec PROG`,
+		"host.load1 > 8 then signal HUP":          `column 21: "signal": expected alert or exec PROG`,
+		"disk / > 90% then alert else stop":       `column 30: "stop": expected alert or exec PROG`,
+		"host.load1 > 8 then alert, exec ./x y z": "",
+		"tcp 127.0.0.1:80":                        "",
+	} {
+		_, err := ParseHost(line)
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q:\n got %v\nwant %s", line, err, want)
+		}
+	}
+}
+
 // edges runs outcomes (o, b, u; s is a start) through a rule, and returns B and G where it went bad and good.
 func edges(n, m int, outcomes string) string {
 	r := &Rule{N: n, M: m}

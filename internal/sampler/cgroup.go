@@ -1,43 +1,46 @@
 package sampler
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"vigil/internal/sample"
 )
 
 // group reads the cgroup of a service, if it has one of its own: one whose processes are not those of
 // the one that supervise is in. Without it the answer is nil.
-func (s *Sampler) group(pid int) *sample.Group {
-	own, ok := cgroupOf(pid)
-	if !ok || own == "/" {
+func (s *Sampler) group(at time.Duration, k *kept) *sample.Group {
+	s.findGroup(at, s.self)
+	s.findGroup(at, k)
+	if s.self.group == "" || k.group == "" || k.group == "/" || k.group == s.self.group {
 		return nil
 	}
-	if s.ours == "" {
-		s.ours, _ = cgroupOf(os.Getpid()) // it is asked again for the next service
+	g := readGroup(filepath.Join(s.groups, k.group))
+	if g == nil || g.Processes == 0 {
+		k.group = "" // it is in another now
 	}
-	if s.ours == "" || own == s.ours {
-		return nil
-	}
-	return readGroup(filepath.Join(s.groups, own))
+	return g
 }
 
-// cgroupOf returns the path of a process's cgroup of version 2.
-func cgroupOf(pid int) (string, bool) {
-	var room [maxShort]byte
-	b, err := readShort(pid, "cgroup", room[:])
-	if err != nil {
-		return "", false
+// findGroup finds out now and then which cgroup a process is in.
+func (s *Sampler) findGroup(at time.Duration, k *kept) {
+	if k.group == "" || at-k.groupAt >= limitEvery {
+		k.group, k.groupAt = cgroupOf(k.pid), at
 	}
-	for line := range strings.Lines(string(b)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return path, true
+}
+
+// pathOfGroup returns the path of the cgroup of version 2 in /proc/PID/cgroup; "" is none.
+func pathOfGroup(b []byte) string {
+	for line := range bytes.Lines(b) {
+		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
+			return string(path)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // readGroup reads the files of a cgroup. Those of controllers that it has not are unknown.

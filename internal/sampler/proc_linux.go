@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -39,9 +40,13 @@ type stat struct {
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * tickTime }
 
-func (st *stat) figures() (f sample.Figures) {
+// maxShort is more than a file has that is read at every tick.
+const maxShort = 4096
+
+// figures are those of a process that is kept.
+func (s *Sampler) figures(k *kept, st *stat) (f sample.Figures) {
 	f.Set(sample.CPU, float64(st.ticks)*tickTime.Seconds())
-	if pages := st.rssPages; pages > 0 {
+	if pages := s.resident(k, st); pages > 0 {
 		f.Set(sample.RSS, float64(pages)*float64(os.Getpagesize()))
 	}
 	f.Set(sample.VMS, float64(st.vms))
@@ -49,43 +54,28 @@ func (st *stat) figures() (f sample.Figures) {
 	return f
 }
 
-// maxShort is more than /proc/PID/stat or cgroup ever has.
-const maxShort = 4096
-
-// readShort reads a short file of a process, with half the system calls that os.ReadFile makes.
-func readShort(pid int, name string, b []byte) ([]byte, error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	n, err := unix.Read(fd, b)
-	_ = unix.Close(fd) // it was only read
-	if err != nil {
-		return nil, err
-	}
-	return b[:n], nil
-}
-
-func readStat(pid int) (stat, error) {
+// readStat reads what is used of /proc/PID/stat; k is nil for a process that is not kept.
+func (s *Sampler) readStat(pid int, k *kept) (stat, error) {
 	var room [maxShort]byte
-	b, err := readShort(pid, "stat", room[:])
-	if errors.Is(err, unix.ENOENT) && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
-		return stat{}, process.ErrHidden
+	var b []byte
+	err := process.ErrGone
+	if k != nil {
+		if b, err = s.readFile(k, fileStat, room[:]); errors.Is(err, process.ErrGone) {
+			s.close(k) // whoever has this pid now has files of its own
+		}
 	}
-	if errors.Is(err, unix.ENOENT) {
+	if errors.Is(err, process.ErrGone) {
+		b, err = readOnce(pid, fileStat, room[:])
+	}
+	switch {
+	case err == nil:
+		return parseStat(pid, b)
+	case errors.Is(err, unix.ENOENT) && !errors.Is(unix.Kill(pid, 0), unix.ESRCH):
+		return stat{}, process.ErrHidden
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH): // before, or since it was opened
 		return stat{}, process.ErrGone
 	}
-	if errors.Is(err, unix.ESRCH) {
-		return stat{}, process.ErrGone // since it was opened
-	}
-	if err != nil {
-		return stat{}, err
-	}
-	st, err := parseStat(pid, string(b))
-	if err == nil && !st.ended && st.rssPages == 0 {
-		st.rssPages = resident(pid)
-	}
-	return st, err
+	return stat{}, err
 }
 
 // countFDs counts the descriptors of a process. Linux 6.2 and later have their number as the size of the directory;
@@ -99,17 +89,28 @@ func countFDs(p *psutil.Process) (float64, bool) {
 	return float64(n), err == nil
 }
 
-// resident asks more exactly for the pages of a process in memory; 0 is unknown. In stat the kernel leaves out what
-// each processor has not added to the sum yet: of a small process, or one that has just begun, that may be all.
-func resident(pid int) uint64 {
-	path := "/proc/" + strconv.Itoa(pid)
-	if b, err := os.ReadFile(path + "/statm"); err == nil {
-		words := strings.Fields(string(b))
-		if n := wordNumber(words, 1); n > 0 {
-			return n
-		}
+// resident is how many pages of a process are in memory; 0 is unknown. In stat the kernel leaves out what each processor
+// has not added to the sum yet: some MB on a large machine, and of a small process, or one that has just begun, that
+// may be all. Since Linux 6.16 statm leaves out nothing.
+func (s *Sampler) resident(k *kept, st *stat) uint64 {
+	var room [maxShort]byte
+	b, err := s.readFile(k, fileStatm, room[:])
+	if err != nil {
+		return st.rssPages
 	}
-	b, err := os.ReadFile(path + "/smaps_rollup") // it counts the pages themselves
+	_, b = nextNumber(b)
+	if n, _ := nextNumber(b); n > 0 {
+		return n
+	}
+	if st.rssPages > 0 {
+		return st.rssPages
+	}
+	return rollup(st.pid)
+}
+
+// rollup asks for the same by counting the pages themselves.
+func rollup(pid int) uint64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
 	if err != nil {
 		return 0
 	}
@@ -126,33 +127,89 @@ func wordNumber(words []string, i int) uint64 {
 	return n
 }
 
+// nextWord returns the first word of a text, and the rest.
+func nextWord(b []byte) (word, rest []byte) {
+	from := 0
+	for from < len(b) && isSpace(b[from]) {
+		from++
+	}
+	to := from
+	for to < len(b) && !isSpace(b[to]) {
+		to++
+	}
+	return b[from:to], b[to:]
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' }
+
+// nextNumber does the same with a number; what is none is 0.
+func nextNumber(b []byte) (n uint64, rest []byte) {
+	word, rest := nextWord(b)
+	n, err := strconv.ParseUint(string(word), 10, 64)
+	if err != nil {
+		n = 0
+	}
+	return n, rest
+}
+
 // parseStat reads the fields after the name, which stands in parentheses and may contain anything.
-func parseStat(pid int, text string) (stat, error) {
+func parseStat(pid int, b []byte) (stat, error) {
 	st := stat{pid: pid}
-	numbers := map[int]*uint64{20: &st.threads, 22: &st.start, 23: &st.vms, 24: &st.rssPages}
-	field := 3
-	for word := range strings.FieldsSeq(text[strings.LastIndexByte(text, ')')+1:]) {
-		n, _ := strconv.ParseUint(word, 10, 64) // of those that are used the kernel writes numbers
-		switch to := numbers[field]; {
-		case to != nil:
-			*to = n
-		case field == 3:
-			st.ended = word == "Z" || word == "X"
-		case field == 4:
-			st.parent = int(n)
-		case field == 14, field == 15:
-			st.ticks += n
+	b = b[bytes.LastIndexByte(b, ')')+1:]
+	for field := 3; field <= 24; field++ {
+		var word []byte
+		if word, b = nextWord(b); len(word) == 0 {
+			return stat{}, unix.EPROTO
 		}
-		if field++; field > 24 {
-			st.ended = st.ended || st.vms == 0
-			return st, nil
+		n, _ := strconv.ParseUint(string(word), 10, 64) // of those that are used the kernel writes numbers
+		switch field {
+		case 3:
+			st.ended = word[0] == 'Z' || word[0] == 'X'
+		case 4:
+			st.parent = int(n)
+		case 14, 15:
+			st.ticks += n
+		case 20:
+			st.threads = n
+		case 22:
+			st.start = n
+		case 23:
+			st.vms = n
+		case 24:
+			st.rssPages = n
 		}
 	}
-	return stat{}, unix.EPROTO
+	st.ended = st.ended || st.vms == 0
+	return st, nil
+}
+
+// readIO returns what a process has read from storage, and written to it.
+func (s *Sampler) readIO(k *kept) (read, written float64, known bool) {
+	var room [maxShort]byte
+	b, err := s.readFile(k, fileIO, room[:])
+	if err != nil {
+		return 0, 0, false
+	}
+	found := 0
+	for len(b) > 0 {
+		var key []byte
+		if key, b = nextWord(b); len(key) == 0 {
+			break
+		}
+		var n uint64
+		n, b = nextNumber(b)
+		switch string(key) {
+		case "read_bytes:":
+			read, found = float64(n), found+1
+		case "write_bytes:":
+			written, found = float64(n), found+1
+		}
+	}
+	return read, written, found == 2
 }
 
 // everything returns all processes of the machine, and the children of each.
-func everything() (all map[int]stat, below map[int][]int) {
+func (s *Sampler) everything() (all map[int]stat, below map[int][]int) {
 	all, below = map[int]stat{}, map[int][]int{}
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -168,7 +225,8 @@ func everything() (all map[int]stat, below map[int][]int) {
 		if err != nil {
 			continue // there is more in /proc
 		}
-		if st, err := readStat(pid); err == nil {
+		if st, err := s.readStat(pid, s.kept[pid]); err == nil {
+			s.keep(&st) // the next round reads it again
 			all[pid] = st
 			below[st.parent] = append(below[st.parent], pid)
 		}

@@ -3,7 +3,6 @@
 package sampler
 
 import (
-	"errors"
 	"time"
 
 	psutil "github.com/shirou/gopsutil/v3/process"
@@ -26,9 +25,9 @@ type stat struct {
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * time.Millisecond }
 
-func (st *stat) figures() sample.Figures { return st.f }
+func (s *Sampler) figures(_ *kept, st *stat) sample.Figures { return st.f }
 
-func readStat(pid int) (stat, error) {
+func (s *Sampler) readStat(pid int, _ *kept) (stat, error) {
 	p := psutil.Process{Pid: int32(pid)}
 	created, err := p.CreateTime()
 	if err != nil {
@@ -49,15 +48,27 @@ func readStat(pid int) (stat, error) {
 }
 
 // everything returns nil: elsewhere than on Linux descendants are not read.
-func everything() (all map[int]stat, below map[int][]int) { return nil, nil }
+func (s *Sampler) everything() (all map[int]stat, below map[int][]int) { return nil, nil }
 
 func childrenOf(int) []int { return nil }
 
-// maxShort is what readShort is given.
-const maxShort = 0
+// Files are Linux's alone.
+type files struct{}
 
-// readShort reads nothing: what it is for is Linux's alone.
-func readShort(int, string, []byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+func mostOpen() int { return 0 }
+
+func (s *Sampler) close(*kept) {}
+
+// cgroupOf knows none: cgroups are Linux's, too.
+func cgroupOf(int) string { return "" }
+
+func (s *Sampler) readIO(k *kept) (read, written float64, known bool) {
+	c, err := k.process().IOCounters()
+	if err != nil {
+		return 0, 0, false
+	}
+	return float64(c.ReadBytes), float64(c.WriteBytes), true
+}
 
 func countFDs(p *psutil.Process) (float64, bool) {
 	n, err := p.NumFDs()

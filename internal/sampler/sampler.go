@@ -1,11 +1,11 @@
 // Package sampler reads what processes, services and the host use.
 //
-// The file /proc/PID/stat has what a sample is made of mostly, in one short read; so it is read here. The
-// descriptors, the limit of them, and what was read and written are three more files a process, which
-// gopsutil reads for those who ask for them.
+// What is read of every process at every tick is read here, from files of /proc that stay open. What is read of few, or
+// seldom, and all of other systems, gopsutil reads.
 package sampler
 
 import (
+	"os"
 	"slices"
 	"time"
 
@@ -15,7 +15,7 @@ import (
 	"vigil/internal/sample"
 )
 
-// limitEvery is how often the limits of a process are read: they hardly ever change, and are a long file.
+// limitEvery is how often the limits of a process are read, and its cgroup: they hardly ever change.
 const limitEvery = time.Minute
 
 // A Detail says which figures are read beside those that are cheap: of the service's own process, or with Below of all
@@ -25,21 +25,28 @@ type Detail struct{ FDs, IO, Below bool }
 // A Sampler remembers what it read last of each service and each process.
 type Sampler struct {
 	groups string // where cgroups are mounted
-	ours   string // our own, in this round; "" is not yet known
+	self   *kept  // this process
 	trees  map[string]*sample.Tree
-	kept   map[sample.ID]*kept
+	kept   map[int]*kept // by pid
 	round  uint64
+	open   int           // files of processes
+	most   int           // of them
 	all    map[int]stat  // of this round, if everything was read at once
 	below  map[int][]int // their children
 }
 
 // A kept process is one that was read in this round or the last.
 type kept struct {
-	process *psutil.Process
+	files
+	pid     int
+	start   uint64          // as in its stat
+	asked   *psutil.Process // nil: nothing was asked of it
 	round   uint64
 	limit   float64 // of descriptors
 	limitAt time.Duration
-	limited bool // the limit is known
+	limited bool   // the limit is known
+	group   string // the path of its cgroup; "" is not known
+	groupAt time.Duration
 }
 
 // CgroupRoot is where cgroups of version 2 are.
@@ -47,7 +54,19 @@ const CgroupRoot = "/sys/fs/cgroup"
 
 // New returns a sampler. groups is where cgroups are mounted, usually CgroupRoot.
 func New(groups string) *Sampler {
-	return &Sampler{groups: groups, trees: map[string]*sample.Tree{}, kept: map[sample.ID]*kept{}}
+	return &Sampler{
+		groups: groups, self: newKept(os.Getpid()), trees: map[string]*sample.Tree{}, kept: map[int]*kept{}, most: mostOpen(),
+	}
+}
+
+func newKept(pid int) *kept { return &kept{pid: pid} }
+
+// process is the process for gopsutil.
+func (k *kept) process() *psutil.Process {
+	if k.asked == nil {
+		k.asked = &psutil.Process{Pid: int32(k.pid)}
+	}
+	return k.asked
 }
 
 // many is how many services make one pass over all of /proc cheaper than to look for the children of each
@@ -57,15 +76,15 @@ const many = 16
 // Begin begins a round in which so many services are sampled. What was not read in the one before is
 // forgotten.
 func (s *Sampler) Begin(services int) {
-	for id, k := range s.kept {
+	for pid, k := range s.kept {
 		if k.round != s.round {
-			delete(s.kept, id)
+			s.close(k)
+			delete(s.kept, pid)
 		}
 	}
 	s.round++
-	s.ours = ""
 	if s.all, s.below = nil, nil; services >= many {
-		s.all, s.below = everything()
+		s.all, s.below = s.everything()
 	}
 }
 
@@ -92,7 +111,7 @@ func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sampl
 		t = &sample.Tree{}
 		s.trees[service] = t
 	}
-	return t.Add(at, readings, s.group(pid)), nil
+	return t.Add(at, readings, s.group(at, s.kept[pid])), nil
 }
 
 // maxTree bounds the processes of one service that are read.
@@ -120,12 +139,12 @@ func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 
 func (s *Sampler) stat(pid int) (stat, error) {
 	if s.all == nil {
-		return readStat(pid)
+		return s.readStat(pid, s.kept[pid])
 	}
 	if st, ok := s.all[pid]; ok {
 		return st, nil
 	}
-	return readStat(pid) // it has come since, or /proc is not what it should be
+	return s.readStat(pid, s.kept[pid]) // it has come since, or /proc is not what it should be
 }
 
 func (s *Sampler) children(pid int) []int {
@@ -135,20 +154,28 @@ func (s *Sampler) children(pid int) []int {
 	return s.below[pid]
 }
 
-// read reads one process. What may not be read is left unknown.
-func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
-	r := sample.Reading{ID: sample.ID{PID: st.pid, Start: st.began()}, Figures: st.figures()}
-	if !d.FDs && !d.IO {
-		return r
+// keep returns what is kept of a process that has just been read.
+func (s *Sampler) keep(st *stat) *kept {
+	k := s.kept[st.pid]
+	if k != nil && k.start != st.start {
+		s.close(k)
+		k = nil // the pid is another's now
 	}
-	k := s.kept[r.ID]
 	if k == nil {
-		k = &kept{process: &psutil.Process{Pid: int32(st.pid)}}
-		s.kept[r.ID] = k
+		k = newKept(st.pid)
+		k.start = st.start
+		s.kept[st.pid] = k
 	}
 	k.round = s.round
+	return k
+}
+
+// read reads one process. What may not be read is left unknown.
+func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
+	k := s.keep(st)
+	r := sample.Reading{ID: sample.ID{PID: st.pid, Start: st.began()}, Figures: s.figures(k, st)}
 	if d.FDs {
-		if n, known := countFDs(k.process); known {
+		if n, known := countFDs(k.process()); known {
 			r.Set(sample.FDs, n)
 		}
 		if k.readLimit(at); k.limited {
@@ -158,9 +185,9 @@ func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
 	if !d.IO {
 		return r
 	}
-	if c, err := k.process.IOCounters(); err == nil {
-		r.Set(sample.Read, float64(c.ReadBytes))
-		r.Set(sample.Write, float64(c.WriteBytes))
+	if read, written, known := s.readIO(k); known {
+		r.Set(sample.Read, read)
+		r.Set(sample.Write, written)
 	}
 	return r
 }
@@ -169,7 +196,7 @@ func (k *kept) readLimit(at time.Duration) {
 	if k.limited && at-k.limitAt < limitEvery {
 		return
 	}
-	limits, err := k.process.RlimitUsage(false)
+	limits, err := k.process().RlimitUsage(false)
 	i := slices.IndexFunc(limits, func(l psutil.RlimitStat) bool { return l.Resource == psutil.RLIMIT_NOFILE })
 	if k.limited = err == nil && i >= 0; k.limited {
 		k.limit, k.limitAt = float64(limits[i].Soft), at

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -88,9 +89,6 @@ func TestTree(t *testing.T) {
 	if cpu, known := got.Self.Get(sample.CPU); !known || cpu < 0 || cpu > 1000 {
 		t.Errorf("CPU %v, %v", cpu, known)
 	}
-	if len(s.kept) != 4 {
-		t.Errorf("%d processes are kept", len(s.kept))
-	}
 	s.Begin(1)
 	if s.Begin(1); len(s.kept) != 0 {
 		t.Errorf("%d processes are kept that were not read", len(s.kept))
@@ -120,12 +118,12 @@ func TestGone(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	const text = "7 (a) S 1 (b) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 77 184"
-	st, err := parseStat(7, text)
+	st, err := parseStat(7, []byte(text))
 	want := stat{pid: 7, parent: 3, threads: 5, start: 1234, ticks: 330, vms: 4096, rssPages: 77}
 	if err != nil || st != want {
 		t.Errorf("%+v, %v, want %+v", st, err, want)
 	}
-	if st, err := parseStat(7, text[:40]); err == nil {
+	if st, err := parseStat(7, []byte(text[:40])); err == nil {
 		t.Errorf("of half a line: %+v", st)
 	}
 }
@@ -133,22 +131,24 @@ func TestParseStat(t *testing.T) {
 // TestNoMemory: every process has memory until it ends. Where the kernel's rough number is 0, it is asked for a better
 // one, and nothing is told where there is none.
 func TestNoMemory(t *testing.T) {
-	st, err := parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 0 0 184")
+	s := New(t.TempDir())
+	st, err := parseStat(7, []byte("7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 0 0 184"))
 	if err != nil || !st.ended {
 		t.Errorf("without an address space: %+v, %v", st, err)
 	}
-	st, err = parseStat(7, "7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 0 184")
+	st, err = parseStat(7, []byte("7 (a) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 0 184"))
 	if err != nil || st.ended {
 		t.Errorf("with one: %+v, %v", st, err)
 	}
-	f := st.figures()
+	gone := stat{pid: 1<<22 + 1, vms: 4096}
+	f := s.figures(newKept(gone.pid), &gone)
 	if n, known := f.Get(sample.RSS); known {
 		t.Errorf("memory is %v", n)
 	}
-	if n := resident(os.Getpid()); n == 0 {
+	if n := rollup(os.Getpid()); n == 0 {
 		t.Error("nobody knows how much memory this uses")
 	}
-	if n := resident(1<<22 + 1); n != 0 {
+	if n := rollup(gone.pid); n != 0 {
 		t.Errorf("%d pages of none", n)
 	}
 	rollup := strings.Fields("5581-7ffc ---p 00000000 00:00 0 [rollup]\nRss:   1688 kB\nPss: 310 kB")
@@ -261,8 +261,83 @@ func TestBelow(t *testing.T) {
 			t.Errorf("%s of all is %v", m, n)
 		}
 	}
-	if len(s.kept) != 1 {
-		t.Errorf("%d processes are kept", len(s.kept))
+}
+
+// openOf are the files of a process that this one has open.
+func openOf(t *testing.T, pid int) (open []string) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		to, err := os.Readlink(name)
+		if rest, ok := strings.CutPrefix(to, "/proc/"+strconv.Itoa(pid)+"/"); ok && err == nil {
+			open = append(open, rest)
+		}
+	}
+	slices.Sort(open)
+	return open
+}
+
+// TestOpen: files of processes stay open as long as somebody asks for them, and no more of them than may.
+func TestOpen(t *testing.T) {
+	pid := run(t, "echo ready; cat")
+	s := New(t.TempDir())
+	for range 2 {
+		take(t, s, many, pid)
+	}
+	if got, want := openOf(t, pid), []string{"io", "stat", "statm"}; !slices.Equal(got, want) {
+		t.Errorf("open are %q, want %q", got, want)
+	}
+	s.Begin(1)
+	if s.Begin(1); len(openOf(t, pid)) > 0 || s.open > 0 {
+		t.Errorf("%q are open, %d", openOf(t, pid), s.open)
+	}
+	s.most = s.open + 1
+	for range 3 {
+		got := take(t, s, 1, pid)
+		if n, known := got.Self.Get(sample.Threads); !known || n != 1 || len(openOf(t, pid)) > 1 {
+			t.Errorf("threads %v, %v, open %q", n, known, openOf(t, pid))
+		}
+	}
+}
+
+// TestPidUsedAgain: what is open of a process that has ended says so, and is not taken for the one that has its pid now.
+func TestPidUsedAgain(t *testing.T) {
+	s := New(t.TempDir())
+	old := exec.Command("/bin/sleep", "1000")
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Begin(1)
+	for range 2 { // the first time it is read before it is known to be worth keeping
+		if _, err := s.Sample("x", old.Process.Pid, 0, Detail{IO: true}); err != nil {
+			t.Error(err)
+		}
+	}
+	_ = old.Process.Kill() // Wait tells
+	_ = old.Wait()         // it was killed
+	pid := run(t, "echo ready; cat")
+	k := s.kept[old.Process.Pid]
+	k.pid = pid
+	s.kept = map[int]*kept{pid: k}
+	if k.fds[fileStat] == 0 || k.fds[fileStatm] == 0 || k.fds[fileIO] == 0 {
+		t.Fatalf("not open: %v", k.fds)
+	}
+	for _, services := range []int{1, many} {
+		got := take(t, s, services, pid)
+		want, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages, _ := strconv.Atoi(strings.Fields(string(want))[1])
+		if rss, _ := got.Self.Get(sample.RSS); int(rss) != pages*os.Getpagesize() {
+			t.Errorf("memory %v, want %d pages", rss, pages)
+		}
+	}
+	if _, err := s.Sample("x", old.Process.Pid, 0, Detail{}); !errors.Is(err, process.ErrGone) {
+		t.Errorf("of the old one: %v", err)
 	}
 }
 

@@ -22,6 +22,26 @@ func ScanDir() string {
 	return Default
 }
 
+// ScanOf returns the scan directory whose .svscan the directory own is. That is the one above, unless .svscan is a
+// symbolic link: then supervise has said, to what runs in there, by which path it was reached.
+func ScanOf(own string) string {
+	above := filepath.Join(own, "..")
+	scan := filepath.Join(os.Getenv("SV_DIR"), "../..")
+	if !isOwnOf(own, above) && filepath.IsAbs(scan) && isOwnOf(own, scan) {
+		return scan
+	}
+	return above
+}
+
+func isOwnOf(own, scan string) bool {
+	there, err := os.Stat(filepath.Join(scan, ScanOwn))
+	if err != nil {
+		return false
+	}
+	here, err := os.Stat(own)
+	return err == nil && os.SameFile(there, here)
+}
+
 // A Found service is what the user called it and the path of its directory.
 type Found struct{ Name, Dir string }
 

@@ -86,7 +86,7 @@ func (m *Model) hear(r *event.Record) {
 	case r.Event == event.Removed:
 		delete(m.rows, r.Service)
 	case r.Event == event.Sample:
-		if at := m.rows[r.Service]; at != nil {
+		if at := m.rows[r.Service]; at != nil && at.runs() { // the hub has the last one of what has ended, too
 			at.add(r)
 		}
 		return
@@ -96,7 +96,7 @@ func (m *Model) hear(r *event.Record) {
 			at = &row{name: r.Service}
 			m.rows[r.Service] = at
 		}
-		if at.state = *r; r.State != event.PhaseUp && r.State != event.PhaseStopping {
+		if at.state = *r; !at.runs() {
 			at.sampled, at.sample = false, sample.Sample{}
 		}
 	}
@@ -104,6 +104,10 @@ func (m *Model) hear(r *event.Record) {
 		m.events = append(m.events, *r)
 		m.events = m.events[max(0, len(m.events)-keepEvents):]
 	}
+}
+
+func (r *row) runs() bool {
+	return r.state.State == event.PhaseUp || r.state.State == event.PhaseStopping
 }
 
 func (r *row) add(from *event.Record) {

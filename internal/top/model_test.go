@@ -96,6 +96,16 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestEnded: what the hub has of the last sample of a service that does not run is not what it uses.
+func TestEnded(t *testing.T) {
+	m := New()
+	m.hear(&event.Record{Event: event.State, Service: "leak", State: event.PhaseFailed})
+	m.hear(&event.Record{Event: event.Sample, Service: "leak", PID: 7, Extra: []event.Field{{Key: "rss", JSON: "1"}}})
+	if m.rows["leak"].sampled {
+		t.Error("it uses something")
+	}
+}
+
 func TestBar(t *testing.T) {
 	if got := bar([]float64{0, 0.1, 50, 100, 900}, 100); got != "    ▁▄██" {
 		t.Errorf("bar %q", got)
