@@ -200,7 +200,7 @@ func (s *scanner) giveOrder(p *post) error {
 		return err
 	}
 	p.ordered = true
-	return s.send(p, syscall.SIGUSR1)
+	return s.send(p, syscall.SIGWINCH)
 }
 
 // send signals the supervise of a post.

@@ -13,12 +13,13 @@ import (
 // toldSignals tell each service something.
 var toldSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT}
 
-// told are all signals that tell something. Where there are several services, USR1 says that some of them have to leave.
+// told are all signals that tell something. Where there are several services, WINCH says that some of them have to leave:
+// where it is not caught yet, it does nothing.
 func (g *group) told() []syscall.Signal {
 	if g.isAlone {
 		return toldSignals
 	}
-	return append(slices.Clone(toldSignals), syscall.SIGUSR1)
+	return append(slices.Clone(toldSignals), syscall.SIGWINCH)
 }
 
 func (g *group) catchSignals() (*process.Signals, error) {
@@ -53,7 +54,7 @@ func (g *group) takeSignals() {
 			}
 		}
 	}
-	if came.Has(syscall.SIGUSR1) {
+	if came.Has(syscall.SIGWINCH) {
 		g.obey()
 	}
 	if came.Has(syscall.SIGCHLD) {

@@ -137,6 +137,8 @@ func (g *group) beginNext() {
 	go s.watch(s.contr, noteControl)
 	if s.err = s.begin(); s.err != nil {
 		s.done = true
+	} else if !g.isAlone {
+		s.obey() // the signal may have come before it was caught
 	}
 }
 
@@ -362,65 +364,27 @@ func (s *service) close() {
 	}
 }
 
-// obey has those leave that svscan has told so by a file of their names.
+// obey has those leave that svscan has told so.
 func (g *group) obey() {
 	for _, s := range g.services {
-		id, err := identity(s.dir)
-		if err != nil || s.isTold || s.Events == "" {
-			continue
-		}
-		order := filepath.Join(filepath.Dir(s.Events), svdir.Leave, svdir.OrderName(g.self.PID, g.self.Start, id))
-		if unix.Access(order, unix.F_OK) != nil {
-			continue
-		}
-		if s.isTold = true; s.state.Logger {
-			s.signaled(syscall.SIGHUP)
-		} else {
-			s.signaled(syscall.SIGTERM)
-		}
+		s.obey()
 	}
 }
 
-// owned notes that a child is the service's.
-func (s *service) owned(pid int) {
-	if s.group.owners != nil {
-		s.group.owners[pid] = s
+// obey has the service leave if svscan has told so by a file of its name.
+func (s *service) obey() {
+	id, err := identity(s.dir)
+	if err != nil || s.isTold || s.Events == "" {
+		return
 	}
-}
-
-// owns reports that a child of this process is the service's.
-func (s *service) owns(child int) bool { return s.group.isAlone || s.group.owner(child) == s }
-
-// owner returns whose a child is; nil if that cannot be told: it has left the session and the group that run began
-// with, and its environment does not say so.
-func (g *group) owner(child int) *service {
-	if s := g.owners[child]; s != nil {
-		return s
+	self := s.group.self
+	order := filepath.Join(filepath.Dir(s.Events), svdir.Leave, svdir.OrderName(self.PID, self.Start, id))
+	if unix.Access(order, unix.F_OK) != nil {
+		return
 	}
-	p, err := process.Look(child)
-	if err != nil {
-		return nil
+	if s.isTold = true; s.state.Logger {
+		s.signaled(syscall.SIGHUP)
+	} else {
+		s.signaled(syscall.SIGTERM)
 	}
-	i := slices.IndexFunc(g.services, func(s *service) bool { return s.isInGroup(p) })
-	if i < 0 {
-		i = slices.IndexFunc(g.services, func(s *service) bool { return s.isNamed(p) })
-	}
-	if i < 0 {
-		return nil
-	}
-	g.owners[child] = g.services[i]
-	return g.services[i]
-}
-
-// descendants returns what lives of the service below this process.
-func (s *service) descendants(except ...int) (found []int) {
-	if s.group.isAlone {
-		return process.Descendants(os.Getpid(), except...)
-	}
-	for _, child := range process.Children(os.Getpid()) {
-		if s.owns(child) {
-			found = append(found, process.Tree(child, except...)...)
-		}
-	}
-	return found
 }

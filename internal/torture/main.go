@@ -35,6 +35,7 @@ type plan struct {
 	length, round  time.Duration
 	seed           uint64
 	services, rate int
+	group          int      // services in each supervise
 	without        []string // names of steps
 	bin            string
 }
@@ -48,6 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.Uint64Var(&p.seed, "seed", 0, "what the steps are chosen by; 0 takes one by chance")
 	flags.IntVarP(&p.services, "services", "n", 50, "services, of all characters in turn")
 	flags.IntVar(&p.rate, "rate", 200, "steps a second, at most")
+	flags.IntVarP(&p.group, "group", "g", 1, "services in each supervise, as svscan -g has it")
 	flags.StringSliceVar(&p.without, "without", nil, "steps that are left out: "+strings.Join(stepNames(), ", "))
 	flags.StringVar(&p.bin, "bin", "bin", "where our commands are")
 	if err := flags.Parse(args); err != nil {
@@ -56,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return cli.UsageError(err.Error())
 	}
-	if flags.NArg() > 0 || len(chances(p.without)) == 0 || p.services < 1 || p.rate < 1 || p.round <= 0 {
+	if flags.NArg() > 0 || len(chances(p.without)) == 0 || p.services < 1 || p.group < 1 || p.rate < 1 || p.round <= 0 {
 		return cli.UsageError("torture [--time DURATION] [--seed N] [-n SERVICES] [--rate N] [--round DURATION] [--without STEP,...]")
 	}
 	for p.seed == 0 {

@@ -220,8 +220,9 @@ func holder(path string) *process.Handle {
 		return nil
 	}
 	defer func() { _ = unix.Close(dir) }() // nothing was written
-	h, err := svdir.ReadLock(dir, svdir.Supervise+"/"+svdir.Lock)
-	if err != nil {
+	const lock = svdir.Supervise + "/" + svdir.Lock
+	h, err := svdir.ReadLock(dir, lock)
+	if err != nil || !isHeld(dir, lock) {
 		return nil
 	}
 	p, err := process.Open(h.PID, h.Start)
@@ -233,6 +234,18 @@ func holder(path string) *process.Handle {
 		return nil
 	}
 	return p
+}
+
+// isHeld reports that somebody has a lock, without taking it. Who had it may live on as the supervise of others.
+func isHeld(dir int, lock string) bool {
+	fd, err := unix.Openat(dir, lock, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	query := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &query)
+	return err == nil && query.Type != unix.F_UNLCK
 }
 
 // state reads what the supervise of a service directory has recorded.

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -132,7 +133,8 @@ func (t *torture) populate() error {
 
 // startScan starts svscan, as an operator does whose svscan has died.
 func (t *torture) startScan() error {
-	pid, err := syscall.ForkExec(filepath.Join(t.bin, "svscan"), []string{"svscan", t.scan}, &syscall.ProcAttr{
+	args := []string{"svscan", "-g", strconv.Itoa(t.group), t.scan}
+	pid, err := syscall.ForkExec(filepath.Join(t.bin, "svscan"), args, &syscall.ProcAttr{
 		Env:   []string{"PATH=" + os.Getenv("PATH")},
 		Files: []uintptr{0, t.output.Fd(), t.output.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
