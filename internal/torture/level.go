@@ -60,7 +60,7 @@ func (t *torture) level(ctx context.Context) error {
 		if base.processes == 0 {
 			continue // it was not there
 		}
-		if f.descriptors > base.descriptors+moreDescriptors {
+		if f.descriptors > base.descriptors*t.group+moreDescriptors { // of a supervise, for each of its services
 			return fmt.Errorf("a %s has %d descriptors, and at the first calm the most was %d", name, f.descriptors, base.descriptors)
 		}
 		// An svscan has one for each supervise that it did not start itself.
@@ -68,7 +68,7 @@ func (t *torture) level(ctx context.Context) error {
 			return fmt.Errorf("a %s has %d pidfds, and there are %d supervises", name, f.pidfds, now["supervise"].processes)
 		}
 		// And one for each service directory.
-		if most := now["supervise"].processes + moreDescriptors; f.pins > most {
+		if most := now["supervise"].processes*t.group + moreDescriptors; f.pins > most {
 			return fmt.Errorf("a %s has %d service directories open, and there are %d supervises", name, f.pins, now["supervise"].processes)
 		}
 		// Go collects when the heap is twice what lives.
