@@ -235,16 +235,16 @@ func (s *Sampler) everything() (all map[int]stat, below map[int][]int) {
 }
 
 // childrenOf returns the children of all threads of a process.
-func childrenOf(pid int) (children []int) {
+func childrenOf(pid int) (children []int, err error) {
 	path := "/proc/" + strconv.Itoa(pid) + "/task"
 	dir, err := os.Open(path)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	tasks, err := dir.Readdirnames(-1)
 	_ = dir.Close() // it was only read
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for _, task := range tasks {
 		b, err := os.ReadFile(path + "/" + task + "/children")
@@ -257,5 +257,5 @@ func childrenOf(pid int) (children []int) {
 			}
 		}
 	}
-	return children
+	return children, nil
 }

@@ -50,7 +50,7 @@ func (s *Sampler) readStat(pid int, _ *kept) (stat, error) {
 // everything returns nil: elsewhere than on Linux descendants are not read.
 func (s *Sampler) everything() (all map[int]stat, below map[int][]int) { return nil, nil }
 
-func childrenOf(int) []int { return nil }
+func childrenOf(int) ([]int, error) { return nil, nil }
 
 // Files are Linux's alone.
 type files struct{}

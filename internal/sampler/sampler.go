@@ -5,6 +5,7 @@
 package sampler
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -128,7 +129,11 @@ func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	}
 	list := []stat{root}
 	for i := 0; i < len(list) && i < maxTree; i++ {
-		for _, child := range s.children(list[i].pid) {
+		children, err := s.children(list[i].pid)
+		if err != nil && i == 0 {
+			return nil, err // of one below it: that has ended
+		}
+		for _, child := range children {
 			if st, err := s.stat(child); err == nil && !st.ended {
 				list = append(list, st)
 			}
@@ -147,11 +152,17 @@ func (s *Sampler) stat(pid int) (stat, error) {
 	return s.readStat(pid, s.kept[pid]) // it has come since, or /proc is not what it should be
 }
 
-func (s *Sampler) children(pid int) []int {
-	if s.all == nil {
+// errNoProc is of a /proc that shows nobody, though files of it may still be open.
+var errNoProc = errors.New("/proc shows no process")
+
+func (s *Sampler) children(pid int) ([]int, error) {
+	switch {
+	case s.all == nil:
 		return childrenOf(pid)
+	case len(s.below) == 0:
+		return nil, errNoProc
 	}
-	return s.below[pid]
+	return s.below[pid], nil
 }
 
 // keep returns what is kept of a process that has just been read.
