@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&b.watch, "idle", 30*time.Second, "how long to watch the idle trees")
 	flags.StringVar(&b.bin, "bin", "bin", "where our commands are")
 	flags.StringVar(&b.against, "against", "", "where other commands of ours are, to be measured in the peers' place")
-	flags.StringSliceVar(&b.only, "only", nil, "measure these suites: runit, daemontools, s6, supervisor, vigil")
+	flags.StringSliceVar(&b.only, "only", nil, "measure these suites: runit, daemontools, s6, supervisor, vigil, and dense, which is svscan -g 100")
 	flags.StringSliceVar(&b.works, "works", nil, "measure only what has one of these in its name")
 	flags.StringVar(&b.json, "json", "", "write all samples to this file, too")
 	flags.StringVar(&b.check, "check", "", "compare the ratios with those of a file of --json, and fail if one is much worse")
@@ -78,6 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 const (
 	ours   = "vigil"
 	before = "before" // another version
+	dense  = "dense"  // it with svscan -g, measured if it is asked for
 )
 
 // suites are those to be measured, ours last.
@@ -98,6 +99,7 @@ func (b *bench) suites() ([]*suite, error) {
 	if len(b.only) == 0 {
 		return all, nil
 	}
+	all = append(all, inGroups(vigil(bin)))
 	var chosen []*suite
 	for _, name := range b.only {
 		i := slices.IndexFunc(all, func(s *suite) bool { return s.name == name })

@@ -23,6 +23,12 @@ func vigil(bin string) *suite {
 	}
 }
 
+// inGroups has a hundred services in each supervise.
+func inGroups(s *suite) *suite {
+	s.name, s.scanner = dense, append(s.scanner, "-g", "100")
+	return s
+}
+
 func runit() *suite {
 	return &suite{
 		name: "runit", scanner: []string{"runsvdir", "-P"}, status: []string{"sv", "status"},

@@ -52,7 +52,7 @@ type row struct {
 // best is the lowest median of the others, 0 if there is none.
 func (r row) best() (best float64) {
 	for name, s := range r.of {
-		if m := s.median(); name != ours && len(s) > 0 && (best == 0 || m < best) {
+		if m := s.median(); name != ours && name != dense && len(s) > 0 && (best == 0 || m < best) {
 			best = m
 		}
 	}

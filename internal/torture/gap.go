@@ -12,6 +12,7 @@ func (l *listener) miss(r *event.Record, n uint64) {
 	if r.By != "" {
 		if n > 0 {
 			l.forget() // it may have been that a service was removed
+			l.unsure = true
 		}
 		return
 	}

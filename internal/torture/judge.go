@@ -73,7 +73,7 @@ func (t *torture) settle(next map[string]*section) {
 		t.count.runs += len(s.runs)
 		s.runs, s.judged = nil, 0 // an instance may come again
 	}
-	t.removed, t.shaken = nil, false
+	t.removed, t.shaken, t.ears.unsure = nil, false, false
 	for _, s := range t.slots {
 		s.lost, s.shaken = s.losing, false
 		if s.judged = s.rest; s.rest < len(s.runs) {
@@ -93,7 +93,7 @@ func (t *torture) settle(next map[string]*section) {
 // many. Those that are there are asked for a word.
 func (l *listener) isOpen(list []*service) bool {
 	for _, s := range list {
-		if s.removed && slices.ContainsFunc(s.names, func(name string) bool { return l.from(name).open }) {
+		if s.removed && (l.unsure || slices.ContainsFunc(s.names, func(name string) bool { return l.from(name).open })) {
 			return true
 		}
 	}
@@ -281,6 +281,9 @@ func (t *torture) wanted(s *service) wanted {
 				w.file = ""
 			}
 		}
+	}
+	if t.ears.unsure {
+		w.known, w.file = false, ""
 	}
 	// A start that failed, because the disk was full, was its once.
 	w.hadOnce = w.hadOnce || w.want == machine.WantOnce.String() && t.ears.wasFull(w.once, time.Now())

@@ -56,6 +56,7 @@ type listener struct {
 	fills   []span
 	ended   time.Time // when svscan was told to bring everything down last, zero for never
 	lossy   bool      // ends of the journal were lost
+	unsure  bool      // svscan's words are missing: who has a name may not be who had it
 	seq     uint64
 	events  int
 	bytes   uint64 // of all lines
