@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ type listener struct {
 	fills   []span
 	ended   time.Time // when svscan was told to bring everything down last, zero for never
 	lossy   bool      // ends of the journal were lost
+	heard   []string  // the newest lines
 	unsure  bool      // svscan's words are missing: who has a name may not be who had it
 	seq     uint64
 	events  int
@@ -142,10 +144,22 @@ func (l *listener) isSilent(name string) bool {
 	return c.open
 }
 
+// fail notes the first thing that is wrong, with what was heard before it.
 func (l *listener) fail(format string, args ...any) {
 	if l.err == nil {
-		l.err = fmt.Errorf(format, args...)
+		l.err = fmt.Errorf(format+"; before it was heard:\n%s", append(args, strings.Join(l.heard, ""))...)
 	}
+}
+
+// mostHeard is how many lines are remembered for who looks into a failure.
+const mostHeard = 300
+
+// hear remembers a line.
+func (l *listener) hear(line string) {
+	if len(l.heard) == 2*mostHeard {
+		l.heard = slices.Delete(l.heard, 0, mostHeard)
+	}
+	l.heard = append(l.heard, line+"\n")
 }
 
 // hears reports that something was heard.
@@ -183,6 +197,7 @@ func source(r *event.Record) string {
 func (l *listener) take(item *subscribe.Item) {
 	r := &item.Record
 	l.bytes += uint64(len(item.Line))
+	defer l.hear(item.Line)
 	if r.Event == event.Synced || r.Event == event.State {
 		return
 	}
