@@ -180,14 +180,14 @@ func (in *intake) seen(r *event.Record) (seen bool, from uint64) {
 		return false, 0
 	case r.N == last.N && (!last.Removed && !last.Added || r.Time.Equal(last.Time)):
 		return true, 0
-	case last.Removed, r.N == 1:
+	case r.N == 1, last.Removed && (r.Event == event.Supervised || r.Event == event.Adopted):
 		return false, 0 // another service, or another supervise/, with a count of its own
 	case r.N > last.N:
 		return false, last.N + 1
-	case !r.Time.After(last.Time):
+	case !last.Removed && !r.Time.After(last.Time):
 		return true, 0 // repeated from a state that could not be brought up to date
 	}
-	return false, 1 // what supervise had counted was lost, and then its first records
+	return false, 1 // what supervise had counted was lost, or another service has the name; and then its first records
 }
 
 // last returns the count that a record goes on with: that of its source, or, in the first one under

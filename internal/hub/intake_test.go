@@ -74,6 +74,10 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 10, 3) + at("a", "adopted", 57, 4) + at("a", "up", 59, 5),
 			[]string{"1 a up", "2 a removed", "3 a down", "4 a adopted", "5 a gap 58-58=1", "6 a up"},
 		},
+		"another, its beginning lost": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 4, 3) + at("a", "supervised", 5, 4),
+			[]string{"1 a up", "2 a removed", "3 a gap 1-3=3", "4 a down", "5 a supervised"},
+		},
 		"brought down and up again": {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + by(at("a", "added", 2, 3)) + at("a", "supervised", 10, 4) + at("a", "up", 12, 5),
 			[]string{"1 a up", "2 a removed", "3 a added", "4 a supervised", "5 a gap 11-11=1", "6 a up"},
