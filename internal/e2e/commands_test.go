@@ -203,7 +203,7 @@ func firstWord(ts *testscript.TestScript, file string) string {
 }
 
 // signal SIGNAL PROCESS...: a process is a pid, the name of what start has started, or a file
-// that begins with a pid.
+// that begins with a pid. One that is to stop has stopped.
 func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: signal SIGNAL PROCESS...")
@@ -217,7 +217,20 @@ func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 		if err := syscall.Kill(pid, sig); err != nil {
 			ts.Fatalf("kill -%s %d: %v", args[0], pid, err)
 		}
+		if sig == syscall.SIGSTOP && !poll(func() bool { return isStopped(pid) }) {
+			ts.Fatalf("%d does not stop", pid)
+		}
 	}
+}
+
+// isStopped reports that no thread of a process runs.
+func isStopped(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is well formed
+	return !slices.ContainsFunc(threads, func(path string) bool {
+		stat, err := os.ReadFile(path)
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return err == nil && !strings.HasPrefix(rest, "T") && !strings.HasPrefix(rest, "Z")
+	})
 }
 
 // [!] until FILE REGEXP: waits until the file is there and matches (or does not, or is gone).
