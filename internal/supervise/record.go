@@ -235,19 +235,28 @@ func (s *service) begin() error {
 		s.keepOutput()
 	}
 	s.orphaned = b.Resume && s.isForeign(prior)
-	if s.group.upgraded && !b.Alive {
-		b.Left = s.leftBelow([]int{prior.Group, prior.PID})
-	}
-	if s.orphaned && !b.Alive {
-		s.readSettings() // whether a start is to wait
-		s.addOrphans(&b.Left, []int{prior.Group, prior.PID})
-		s.addGroup(&b.Left, prior.Group)
+	if !b.Alive {
+		b.Left = s.leftBehind(prior)
 	}
 	// It is the first input, which goes on with the counts: what was noticed meanwhile follows.
 	s.queue = slices.Insert(s.queue, 0, machine.What(b))
 	s.stepQueued()
 	s.hearAgain()
 	return nil
+}
+
+// leftBehind returns what lives of a run that has ended while nobody saw it.
+func (s *service) leftBehind(prior event.Record) (left machine.Leftover) {
+	groups := []int{prior.Group, prior.PID}
+	if s.group.upgraded {
+		left = s.leftBelow(groups)
+	}
+	if s.orphaned {
+		s.readSettings() // whether a start is to wait
+		s.addOrphans(&left, groups)
+		s.addGroup(&left, prior.Group)
+	}
+	return left
 }
 
 // repeat tells the last event of the supervise before, which may not have been written before that was killed, and
