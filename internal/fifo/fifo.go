@@ -112,3 +112,20 @@ func wrap(op, name string, err error) error {
 	}
 	return &os.PathError{Op: op, Path: name, Err: err}
 }
+
+// ReadFull reads len(b) bytes that are known to be there.
+func ReadFull(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Read(fd, b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("read", err)
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		default:
+			b = b[n:]
+		}
+	}
+	return nil
+}

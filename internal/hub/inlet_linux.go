@@ -2,7 +2,6 @@ package hub
 
 import (
 	"errors"
-	"io"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -66,7 +65,7 @@ func (in *inlet) peek(fd int) ([]byte, error) {
 	if n > len(in.buf) {
 		in.buf = make([]byte, maxInlet)
 	}
-	return in.buf[:n], readFull(in.copy[0], in.buf[:n])
+	return in.buf[:n], fifo.ReadFull(in.copy[0], in.buf[:n])
 }
 
 func tee(from, to int) (int, error) {
@@ -82,26 +81,9 @@ func tee(from, to int) (int, error) {
 // somebody else has read them meanwhile.
 func (in *inlet) consume(n int) error {
 	var failed error
-	err := in.raw.Control(func(fd uintptr) { failed = readFull(int(fd), in.buf[:n]) })
+	err := in.raw.Control(func(fd uintptr) { failed = fifo.ReadFull(int(fd), in.buf[:n]) })
 	if errors.Is(failed, unix.EAGAIN) {
 		failed = nil
 	}
 	return errors.Join(err, failed)
-}
-
-// readFull reads what is known to be there.
-func readFull(fd int, b []byte) error {
-	for len(b) > 0 {
-		n, err := unix.Read(fd, b)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return os.NewSyscallError("read", err)
-		case n == 0:
-			return io.ErrUnexpectedEOF
-		default:
-			b = b[n:]
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -85,23 +84,6 @@ func (p *leftPipe) close() {
 	for _, fd := range p.copy {
 		_ = unix.Close(fd) // it is empty
 	}
-}
-
-// readFull reads n bytes that are known to be there.
-func readFull(fd int, b []byte) error {
-	for len(b) > 0 {
-		n, err := unix.Read(fd, b)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return err
-		case n == 0:
-			return io.ErrUnexpectedEOF
-		default:
-			b = b[n:]
-		}
-	}
-	return nil
 }
 
 // takeLeft takes note of those that have left. The lines are taken out of the FIFO when the roster has that: who is

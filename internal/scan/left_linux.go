@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/fifo"
 )
 
 // maxLeft bounds what is looked at at once, in bytes: what a FIFO holds.
@@ -29,12 +31,12 @@ func (p *leftPipe) look() ([]byte, error) {
 		return nil, err
 	}
 	text := make([]byte, n)
-	return text, readFull(p.copy[0], text)
+	return text, fifo.ReadFull(p.copy[0], text)
 }
 
 // consume takes the first n bytes out of the FIFO.
 func (p *leftPipe) consume(n int) error {
 	var errRead error
-	err := p.raw.Control(func(fd uintptr) { errRead = readFull(int(fd), make([]byte, n)) })
+	err := p.raw.Control(func(fd uintptr) { errRead = fifo.ReadFull(int(fd), make([]byte, n)) })
 	return errors.Join(err, errRead)
 }

@@ -382,16 +382,6 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 	s.giveUp(p)
 }
 
-func died(exit event.Exit) string {
-	switch {
-	case exit.Unknown:
-		return "died"
-	case exit.Signal != "":
-		return "was killed by SIG" + exit.Signal
-	}
-	return "exited " + strconv.Itoa(exit.Code)
-}
-
 // complainOf tells of trouble with a supervise, once.
 func (s *scanner) complainOf(p *post, reason string) {
 	if key := p.dir() + ": " + reason; !s.once[key] {

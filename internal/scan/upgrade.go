@@ -308,3 +308,13 @@ func (s *scanner) kept(p *post) (known, stopped bool) {
 	}
 	return s.legacy.known[p.dir()], s.legacy.stopped[p.dir()]
 }
+
+func died(exit event.Exit) string {
+	switch {
+	case exit.Unknown:
+		return "died"
+	case exit.Signal != "":
+		return "was killed by SIG" + exit.Signal
+	}
+	return "exited " + strconv.Itoa(exit.Code)
+}
