@@ -39,6 +39,13 @@ func hasNobody(s *service, i int, events []told) bool {
 	return s.model != nil && end == event.Supervised
 }
 
+// isUnheard reports that a run may have had nobody to tell of its start: its supervise was killed when it had recorded
+// it, and the directory went before another supervise could tell how many events are missing.
+func isUnheard(s *service, i int, events []told) bool {
+	pid := s.runs[i].pid
+	return s.removed && s.shaken && i == len(s.runs)-1 && !slices.ContainsFunc(events, func(e told) bool { return e.pid == pid })
+}
+
 // A section is what was told since the last calm of the runs of one id, and what the one before it
 // has left: starts and deaths, by pid, of which the services themselves have not yet said anything, and what
 // is missing of runs that were too fresh to be judged.
@@ -101,7 +108,7 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 				s.rest, someFresh = i, true
 			}
 			s.restTold = isFresh && (r.told || r.at <= rig.Now()-freshTime)
-			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) {
+			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) && !isUnheard(s, i, events[old.from:]) {
 				miss(1, "no event of the start of %d", r.pid)
 			}
 			if isFresh {
