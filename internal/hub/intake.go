@@ -229,16 +229,16 @@ func (in *intake) count(r *event.Record) {
 	last, known := in.counts[source(r)]
 	switch {
 	case r.N > 0:
-		came := cmp.Or(r.Was, last.Came)
+		came := last.Came
 		if known && (r.N <= last.N || r.Was != "") {
 			in.part(source(r))
-			came = r.Was
+			came = ""
 		}
 		if r.By == "" {
 			in.remove(cmp.Or(r.Was, last.Was))
 		}
 		// A service that is removed still has a few words to say.
-		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1, Came: came}
+		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1, Came: cmp.Or(r.Was, came)}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
