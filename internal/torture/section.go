@@ -30,13 +30,13 @@ func lifeEnd(s *service, pid int, events []told) event.Kind {
 }
 
 // hasNobody reports that nobody was there to tell of the death of a run: the supervise of the service was
-// killed after the removal. Of an instance that has come again this may be any run.
+// killed, and then the service removed. Of an instance that has come again this may be any run.
 func hasNobody(s *service, i int, events []told) bool {
 	end := lifeEnd(s, s.runs[i].pid, events)
-	if i == len(s.runs)-1 {
-		return s.removed && end != event.Unsupervised
+	if s.model != nil && end == event.Supervised {
+		return true
 	}
-	return s.model != nil && end == event.Supervised
+	return s.removed && i == len(s.runs)-1 && end != event.Unsupervised
 }
 
 // isUnheard reports that a run may have had nobody to tell of its start: its supervise was killed when it had recorded

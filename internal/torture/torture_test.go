@@ -297,6 +297,8 @@ func TestHasNobody(t *testing.T) {
 		{service{}, []told{start}, false},
 		{service{removed: true}, []told{start, fresh, left}, true}, // another has the name
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, fresh}, true},
+		{service{model: &model{}}, []told{start, fresh}, true}, // it has come again, and not run yet
+		{service{model: &model{}}, []told{start}, false},
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, next}, false},
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, left, fresh}, false},
 		{service{runs: make([]ownRun, 1)}, []told{start, fresh}, false},
