@@ -18,25 +18,24 @@ import (
 	"vigil/internal/svdir"
 )
 
-// fanned is how many events are written for all subscribers; the hub's ring has room for them.
-const fanned = 100_000
-
 // fan measures the first of many events, which are written as fast as the hub takes them, until the last subscriber
-// has the last of them.
-func fan(subscribers int) func(context.Context, *suite) (sample, error) {
+// that reads has the last of them. The stuck ones read no event. The hub's ring has room for all.
+func fan(subscribers, stuck, events int) func(context.Context, *suite) (sample, error) {
 	return func(ctx context.Context, s *suite) (sample, error) {
 		if err := s.untilHub(ctx); err != nil {
 			return nil, err
 		}
-		pieces := s.fanPieces()
+		pieces := s.fanPieces(events)
 		synced, done := make(chan struct{}, subscribers), make(chan error, subscribers)
-		for range subscribers {
-			conn, err := s.listenTo(`{"event":["fan"]}`)
+		for i := range subscribers + stuck {
+			conn, err := s.listenTo(fmt.Sprintf(`{"event":["fan"],"service":[%q]}`, s.names()[0])) // else each has the picture of all
 			if err != nil {
 				return nil, err
 			}
-			defer func() { _ = conn.Close() }() // it has read all
-			go func() { done <- countFanned(conn, synced) }()
+			defer func() { _ = conn.Close() }() // it has read all that it is to read
+			if i < subscribers {
+				go func() { done <- countFanned(conn, events, make([]byte, roomFor(subscribers)), synced) }()
+			}
 		}
 		for range subscribers {
 			select {
@@ -57,6 +56,9 @@ func fan(subscribers int) func(context.Context, *suite) (sample, error) {
 		return sample{float64(rig.Now() - began)}, nil
 	}
 }
+
+// roomFor is how much each of so many subscribers reads at once, in bytes.
+func roomFor(subscribers int) int { return min(256<<10, max(16<<10, 32<<20/subscribers)) }
 
 // untilHub waits for the hub: the services may have been sooner.
 func (s *suite) untilHub(ctx context.Context) error {
@@ -80,6 +82,10 @@ func (s *suite) events() string { return filepath.Join(s.scan, svdir.ScanOwn, sv
 // listenTo connects to the hub with a filter.
 func (s *suite) listenTo(filter string) (net.Conn, error) {
 	conn, err := net.Dial("unix", s.events())
+	for end := rig.Now() + patience; errors.Is(err, unix.EAGAIN) && rig.Now() < end; { // more than the hub has accepted yet
+		time.Sleep(poll)
+		conn, err = net.Dial("unix", s.events())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,10 +99,9 @@ func (s *suite) listenTo(filter string) (net.Conn, error) {
 }
 
 // countFanned reads until all events have come, each once, after it has said that it has the picture.
-func countFanned(conn net.Conn, synced chan<- struct{}) error {
+func countFanned(conn net.Conn, events int, buffer []byte, synced chan<- struct{}) error {
 	kind, gap, picture := []byte(`"event":"fan"`), []byte(`"event":"gap"`), []byte(`"event":"synced"`)
-	buffer := make([]byte, 256<<10)
-	for count, begun := 0, 0; count < fanned; {
+	for count, begun := 0, 0; count < events; {
 		n, err := conn.Read(buffer[begun:])
 		if err != nil {
 			return fmt.Errorf("after %d events: %w", count, err)
@@ -116,11 +121,11 @@ func countFanned(conn net.Conn, synced chan<- struct{}) error {
 }
 
 // fanPieces are the events, in pieces that are written at once.
-func (s *suite) fanPieces() (pieces [][]byte) {
+func (s *suite) fanPieces(events int) (pieces [][]byte) {
 	r := event.Record{Time: time.Now(), Service: s.names()[0], Event: "fan"}
 	line := r.Append(nil)
 	const atomic = 4096 // PIPE_BUF
-	for left := fanned; left > 0; {
+	for left := events; left > 0; {
 		n := min(left, atomic/len(line))
 		pieces = append(pieces, bytes.Repeat(line, n))
 		left -= n
