@@ -19,43 +19,82 @@ import (
 )
 
 // fan measures the first of many events, which are written as fast as the hub takes them, until the last subscriber
-// that reads has the last of them. The stuck ones read no event. The hub's ring has room for all.
+// that reads has the last of them. The stuck ones read nothing. The hub's ring has room for all.
 func fan(subscribers, stuck, events int) func(context.Context, *suite) (sample, error) {
 	return func(ctx context.Context, s *suite) (sample, error) {
 		if err := s.untilHub(ctx); err != nil {
 			return nil, err
 		}
+		f := fanned{suite: s, synced: make(chan struct{}, subscribers), done: make(chan error, subscribers)}
+		defer f.close()
+		if err := f.subscribe(subscribers, events); err != nil {
+			return nil, err
+		}
+		for range stuck {
+			if _, err := f.connect(); err != nil {
+				return nil, err
+			}
+		}
 		pieces := s.fanPieces(events)
-		synced, done := make(chan struct{}, subscribers), make(chan error, subscribers)
-		for i := range subscribers + stuck {
-			conn, err := s.listenTo(fmt.Sprintf(`{"event":["fan"],"service":[%q]}`, s.names()[0])) // else each has the picture of all
-			if err != nil {
-				return nil, err
-			}
-			defer func() { _ = conn.Close() }() // it has read all that it is to read
-			if i < subscribers {
-				go func() { done <- countFanned(conn, events, make([]byte, roomFor(subscribers)), synced) }()
-			}
-		}
-		for range subscribers {
-			select {
-			case <-synced:
-			case err := <-done:
-				return nil, err
-			}
-		}
 		began := rig.Now()
 		if err := s.writeFanned(pieces); err != nil {
 			return nil, err
 		}
 		for range subscribers {
-			if err := <-done; err != nil {
+			if err := <-f.done; err != nil {
 				return nil, err
 			}
 		}
 		return sample{float64(rig.Now() - began)}, nil
 	}
 }
+
+// fanned is the subscribers of a fan.
+type fanned struct {
+	*suite
+	conns  []net.Conn
+	synced chan struct{} // each has the picture
+	done   chan error    // each has all events
+}
+
+func (f *fanned) close() {
+	for _, conn := range f.conns {
+		_ = conn.Close() // it has read all that it is to read
+	}
+}
+
+func (f *fanned) connect() (net.Conn, error) {
+	conn, err := f.listenTo(fmt.Sprintf(`{"event":["fan"],"service":[%q]}`, f.names()[0])) // else each has the picture of all
+	if err == nil {
+		f.conns = append(f.conns, conn)
+	}
+	return conn, err
+}
+
+// subscribe connects so many that read so many events, and waits until each has the picture.
+func (f *fanned) subscribe(subscribers, events int) error {
+	for i := range subscribers {
+		conn, err := f.connect()
+		if err != nil {
+			return err
+		}
+		go func() { f.done <- countFanned(conn, events, make([]byte, roomFor(subscribers)), f.synced) }()
+		if (i+1)%together != 0 && i+1 < subscribers {
+			continue
+		}
+		for range i%together + 1 {
+			select {
+			case <-f.synced:
+			case err := <-f.done:
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// together is how many subscribers connect at once: the hub gives each ten seconds for its first line.
+const together = 100
 
 // roomFor is how much each of so many subscribers reads at once, in bytes.
 func roomFor(subscribers int) int { return min(256<<10, max(16<<10, 32<<20/subscribers)) }

@@ -68,7 +68,7 @@ func writeReport(path, machine string, services int, suites []*suite, rows []row
 }
 
 // margin is by how much a ratio may be above that of the report that it is checked against.
-const margin = 1.6
+const margin = 2
 
 // leastRatio is ours to the best of the others, of the least that was measured of each: what else the machine does makes
 // nothing faster. 0 if there is nothing to compare.

@@ -79,7 +79,7 @@ func openStamps(ctx context.Context, dir string) (s *stamps, program string, err
 const spilled = 16 << 20
 
 // patience is how long anything here may take before the benchmark gives up.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // next waits for a stamp.
 func (s *stamps) next(ctx context.Context) (stamp, error) {
