@@ -44,6 +44,10 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 # svscan and the hub. It makes the start of a command ten times as long.
 RACED := TestScripts/(subscriber_|command_socket|scan_re|survive_sv|instance_scale)
 
+# Those that it runs with three services in each supervise: what has two or more, and is not about such supervises
+# anyway. `make test-dense` runs all.
+DENSE := TestScripts/(bad_(blocks|ignores|ready|settings)|fault_no_proc|instance_(away|killed)|needs_|policy_|ready_|scan_(container|essential|remove)|supervise_(down|log_r)|survive_(all|away|leftover|removed|tree|upgrade_all))
+
 # A machine that has much else to do is no failure.
 PATIENCE := -timeout 60m
 
@@ -85,6 +89,7 @@ test:
 	$(GO) test $(PATIENCE) -race -count=1 $$($(GO) list $(UNCACHED) | grep -v /internal/e2e$$)
 	$(GO) test $(PATIENCE) -count=1 ./internal/e2e
 	$(GO) test $(PATIENCE) -race -count=1 -run '$(RACED)' ./internal/e2e
+	$(GO) test $(PATIENCE) -count=1 -run '$(DENSE)' ./internal/e2e -dense
 
 # All scripts with the race detector in every command: some ten minutes.
 race:
@@ -111,7 +116,7 @@ bench: bin
 	$(GO) run ./internal/bench $(BENCH)
 
 # The ratios to runit's of a few rows, against those of the last commit that changed them: BENCHED writes these.
-BENCHED := -n 30 --rounds 3 --tries 15 --arrivals 5 --only runit,vigil --works 'nothing,gone,its next start,handler,status,private,renamed'
+BENCHED := -n 30 --rounds 3 --tries 15 --arrivals 5 --only runit,vigil --works 'services from nothing,the scanner -> all,its next start,sends a HUP,status of 30,own processes,idle supervise,renamed in'
 bench-check: bin
 	.ci/deps $(TOOLS)
 	$(GO) run ./internal/bench $(BENCHED) --check docs/benchmarks.json

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +61,42 @@ nothing to compare with  -        -                           12.0 s            
 	}
 }
 
+func TestPage(t *testing.T) {
+	rows := []row{{"restart", milliseconds, map[string]sample{"runit": {2e6}, ours: {3e6, 5e6}}, 0}}
+	const want = `| median (best..worst) | runit | vigil | to the best | at most |  |
+|---|---|---|---|---|---|
+| restart | 2.00 ms | 4.00 ms (3.00 ms..5.00 ms) | 2.00 | the best | MISSED |
+`
+	table := markdown([]string{"runit", ours}, rows)
+	if table != want {
+		t.Errorf("the table is\n%s\nnot\n%s", table, want)
+	}
+	const page = "# Page\n\n## The last table\n\n%s\nOf it.\n\n## More\n"
+	for old, good := range map[string]bool{"3 services.\n\n| a |\n|---|\n| b |\n": true, "There is none.\n": false} {
+		got, err := replaceTable(fmt.Sprintf(page, old), "200 services.\n\n"+table)
+		if (err == nil) != good || good && got != fmt.Sprintf(page, "200 services.\n\n"+table) {
+			t.Errorf("%q has become %q, %v", old, got, err)
+		}
+	}
+}
+
+func TestExponent(t *testing.T) {
+	for _, test := range []struct {
+		costs []float64
+		want  float64
+	}{{[]float64{5, 50, 500}, 1}, {[]float64{2, 200, 20_000}, 2}, {[]float64{7, 7, 7}, 0}} {
+		if got := exponent([]int{10, 100, 1000}, test.costs); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("the exponent of %v is %v, not %v", test.costs, got, test.want)
+		}
+	}
+}
+
+func TestAbove(t *testing.T) {
+	if got := (sample{9, 2, 5}).above(sample{4, 1, 3}); !slices.Equal(got, sample{1, 2}) { // and 5 is cut off
+		t.Errorf("it is %v above", got)
+	}
+}
+
 func TestParseStamp(t *testing.T) {
 	got, err := parseStamp("1500000000 42 my service")
 	if want := (stamp{1500 * time.Millisecond, 42, "my service"}); err != nil || got != want {
@@ -87,13 +126,13 @@ func TestCheck(t *testing.T) {
 	if err := writeReport(path, "a machine", 1, nil, kept); err != nil {
 		t.Fatal(err)
 	}
-	for took, good := range map[float64]bool{1: true, 3: true, 4: false} {
-		now := []row{{"restart", milliseconds, map[string]sample{"runit": {2}, ours: {took}}, 0}}
-		if err := check(path, now); (err == nil) != good {
-			t.Errorf("%v where it was 2: %v", took, err)
+	for took, good := range map[float64]bool{1: true, 4: true, 5: false} {
+		now := []row{{"restart", milliseconds, map[string]sample{"runit": {9, 2}, ours: {took, 99}}, 0}}
+		if worse, err := check(path, now); err != nil || (len(worse) == 0) != good {
+			t.Errorf("%v where it was 2: %v, %v", took, worse, err)
 		}
 	}
-	if err := check(path, kept[1:]); err == nil {
+	if _, err := check(path, kept[1:]); err == nil {
 		t.Error("a check of nothing is none")
 	}
 }

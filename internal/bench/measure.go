@@ -10,20 +10,20 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/rig"
-	"vigil/internal/svdir"
 )
 
 // startAll measures how long it takes from nothing until all services have started, in turns.
 func (b *bench) startAll(ctx context.Context, suites []*suite) (map[string]sample, error) {
 	took := map[string]sample{}
+	for _, s := range suites {
+		s.stopped = nil
+	}
 	for round := range b.rounds {
 		for i := range suites {
 			s := suites[(i+round)%len(suites)]
@@ -89,41 +89,6 @@ func (s *suite) victim(i int) stamp {
 // names are those of all services that have started.
 func (s *suite) names() []string { return slices.Sorted(maps.Keys(s.stamps.last)) }
 
-// arrivals measures a directory that is renamed in until its run has started. The directories are
-// made before, as those are that somebody renames in because they took time to make.
-func (b *bench) arrivals(ctx context.Context, suites []*suite) (map[string]sample, error) {
-	took, made := map[string]sample{}, map[string][]string{}
-	for range b.arriving {
-		for _, s := range suites {
-			_, path, err := s.service()
-			if err != nil {
-				return nil, err
-			}
-			made[s.name] = append(made[s.name], path)
-		}
-	}
-	for i := range b.arriving {
-		for _, s := range suites {
-			path := made[s.name][i]
-			name := filepath.Base(path)
-			renamed := rig.Now()
-			err := os.Rename(path, filepath.Join(s.scan, name))
-			if err == nil && s.found != nil {
-				err = s.found(ctx, s, name)
-			}
-			if err != nil {
-				return nil, err
-			}
-			st, err := s.stamps.of(ctx, name)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w%s", s.name, err, s.said())
-			}
-			took[s.name] = append(took[s.name], float64(st.at-renamed))
-		}
-	}
-	return took, nil
-}
-
 // statuses measures one command that shows so many services.
 func (b *bench) statuses(n int) func(context.Context, []*suite) (map[string]sample, error) {
 	return func(ctx context.Context, suites []*suite) (map[string]sample, error) {
@@ -146,9 +111,26 @@ func (b *bench) statuses(n int) func(context.Context, []*suite) (map[string]samp
 	}
 }
 
+// statusJSON measures the command that shows all services as JSON.
+func (b *bench) statusJSON(ctx context.Context, s *suite) (took sample, err error) {
+	for range b.tries {
+		began := rig.Now()
+		if err := s.call(ctx, s.status[0], append([]string{"-j"}, s.arguments(s.status, s.names())...)...); err != nil {
+			return nil, err
+		}
+		took = append(took, float64(rig.Now()-began))
+	}
+	return took, nil
+}
+
 // stops are how long it took, each time, to bring everything down.
-func (b *bench) stops(_ context.Context, suites []*suite) (map[string]sample, error) {
+func (b *bench) stops(ctx context.Context, suites []*suite) (map[string]sample, error) {
 	took := map[string]sample{}
+	if suites[0].stopped == nil {
+		if _, err := b.startAll(ctx, suites); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range suites {
 		took[s.name] = s.stopped
 	}
@@ -325,61 +307,6 @@ func (b *bench) memory(_ context.Context, suites []*suite) (map[string]sample, e
 		found[s.name] = sample{float64(sum) / float64(len(s.stamps.last))}
 	}
 	return found, nil
-}
-
-// own are the suite's own processes: all that are no services.
-func (s *suite) own() (own []rig.Process, err error) {
-	all, err := rig.Tree(s.root.Pid)
-	for _, p := range all {
-		if p.Name != svdir.Run {
-			own = append(own, p)
-		}
-	}
-	return own, err
-}
-
-func (s *suite) supervises() []string { return []string{s.supervise} }
-func (s *suite) scanners() []string   { return []string{filepath.Base(s.scanner[0])} }
-func (s *suite) hubs() []string       { return []string{svdir.Hub} }
-
-// idle counts how often the processes of the suites run while nothing happens.
-func (b *bench) idle(ctx context.Context, suites []*suite) (map[string]sample, error) {
-	before := map[string]uint64{}
-	for _, s := range suites {
-		n, err := s.ran()
-		if err != nil {
-			return nil, err
-		}
-		before[s.name] = n
-	}
-	if err := sleep(ctx, b.watch); err != nil {
-		return nil, err
-	}
-	counted := map[string]sample{}
-	for _, s := range suites {
-		n, err := s.ran()
-		if err != nil {
-			return nil, err
-		}
-		counted[s.name] = sample{float64(n - before[s.name])}
-	}
-	return counted, nil
-}
-
-// ran is how often the suite's own processes have run so far.
-func (s *suite) ran() (sum uint64, err error) {
-	own, err := s.own()
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range own {
-		n, err := rig.Switches(p.PID)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -54,7 +54,7 @@ type stamps struct {
 // openStamps makes the FIFO, and the program that is every service's run, in dir.
 func openStamps(ctx context.Context, dir string) (s *stamps, program string, err error) {
 	path, program := filepath.Join(dir, "stamps"), filepath.Join(dir, "stamp")
-	if err := rig.Compile(ctx, program, stampSource, "-DSTAMPS="+strconv.Quote(path)); err != nil {
+	if err := rig.Compile(ctx, program, stampSource, "-DSTAMPS="+strconv.Quote(path), "-DLINES="+strconv.Itoa(spilled)); err != nil {
 		return nil, "", err
 	}
 	if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -75,8 +75,11 @@ func openStamps(ctx context.Context, dir string) (s *stamps, program string, err
 	return s, program, nil
 }
 
+// spilled is how many bytes a service writes for its logger.
+const spilled = 16 << 20
+
 // patience is how long anything here may take before the benchmark gives up.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // next waits for a stamp.
 func (s *stamps) next(ctx context.Context) (stamp, error) {
@@ -121,3 +124,6 @@ func (s *stamps) forget() {
 		}
 	}
 }
+
+// close ends the reading of stamps.
+func (s *stamps) close() error { return s.fifo.Close() }

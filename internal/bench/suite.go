@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/rig"
+	"vigil/internal/svdir"
 )
 
 // A suite is one of those that are compared, with a scan directory of its own.
@@ -48,14 +49,14 @@ type suite struct {
 }
 
 // prepare makes what the suite needs for all its runs.
-func (s *suite) prepare(ctx context.Context, top string) (err error) {
+func (s *suite) prepare(ctx context.Context, top string) error {
 	for _, command := range []string{s.scanner[0], s.hangup[0]} {
 		if _, err := exec.LookPath(command); err != nil {
 			return fmt.Errorf("%w (apt-get install runit daemontools s6 supervisor; make)", err)
 		}
 	}
-	s.dir = filepath.Join(top, s.name)
-	if err := os.Mkdir(s.dir, 0o700); err != nil {
+	var err error
+	if s.dir, err = os.MkdirTemp(top, s.name); err != nil {
 		return err
 	}
 	s.stamps, s.binary, err = openStamps(ctx, s.dir)
@@ -189,8 +190,12 @@ func (s *suite) present() (names []string) {
 		return nil
 	}
 	for _, e := range entries {
-		if e.IsDir() {
-			names = append(names, e.Name())
+		if !e.IsDir() {
+			continue
+		}
+		names = append(names, e.Name())
+		if logger := filepath.Join(e.Name(), svdir.Log); unix.Access(filepath.Join(s.scan, logger), unix.F_OK) == nil {
+			names = append(names, logger)
 		}
 	}
 	return names

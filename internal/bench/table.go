@@ -39,6 +39,8 @@ func milliseconds(ns float64) string {
 
 func kilobytes(bytes float64) string { return fmt.Sprintf("%.0f kB", bytes/1024) }
 
+func hundredths(n float64) string { return fmt.Sprintf("%.2f", n) }
+
 func number(n float64) string { return fmt.Sprintf("%.0f", n) }
 
 // A row is one line of the table: the same thing of all suites.
@@ -84,23 +86,31 @@ func (r row) verdict() string {
 	return "met"
 }
 
-func (r row) write(w io.Writer, suites []string) error {
-	cells := []string{r.what}
+// cells are what was measured of each suite.
+func (r row) cells(suites []string) (cells []string) {
 	for _, name := range suites {
 		cells = append(cells, describe(r.of[name], r.unit))
 	}
-	ratio, goal := "-", "the best"
-	if r := r.ratio(); r != nil {
-		ratio = fmt.Sprintf("%.2f", *r)
+	return cells
+}
+
+// compared is the ratio as a word.
+func (r row) compared() string {
+	if ratio := r.ratio(); ratio != nil {
+		return fmt.Sprintf("%.2f", *ratio)
 	}
+	return "-"
+}
+
+// atMost is the goal as a word.
+func (r row) atMost() string {
 	switch {
 	case r.goal > 0:
-		goal = r.unit(r.goal)
+		return r.unit(r.goal)
 	case r.goal < 0:
-		goal = "-"
+		return "-"
 	}
-	_, err := fmt.Fprintln(w, strings.Join(append(cells, ratio, goal, r.verdict()), "\t"))
-	return err
+	return "the best"
 }
 
 // describe is the median, and the best and the worst where there is more than one: on a busy machine
@@ -122,7 +132,8 @@ func writeTable(w io.Writer, suites []string, rows []row) error {
 		return err
 	}
 	for _, r := range rows {
-		if err := r.write(t, suites); err != nil {
+		cells := slices.Concat([]string{r.what}, r.cells(suites), []string{r.compared(), r.atMost(), r.verdict()})
+		if _, err := fmt.Fprintln(t, strings.Join(cells, "\t")); err != nil {
 			return err
 		}
 	}

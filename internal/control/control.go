@@ -163,3 +163,6 @@ func (d *Decoder) Next(b byte) (c Command, why string, ok bool) {
 	}
 	return Command(b), why, true
 }
+
+// IsHalf reports that a reason has begun, and may go on.
+func (d *Decoder) IsHalf() bool { return 0 < len(d.reason) && len(d.reason) < MaxReason }

@@ -212,8 +212,13 @@ func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
 	if sig == 0 {
 		ts.Fatalf("unknown signal %s", args[0])
 	}
+	var pids []int // several services may have one supervise
 	for _, arg := range args[1:] {
-		pid := pidOf(ts, arg)
+		if pid := pidOf(ts, arg); !slices.Contains(pids, pid) {
+			pids = append(pids, pid)
+		}
+	}
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, sig); err != nil {
 			ts.Fatalf("kill -%s %d: %v", args[0], pid, err)
 		}

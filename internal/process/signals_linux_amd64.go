@@ -63,6 +63,12 @@ func (s *Signals) Wait() error {
 	return err
 }
 
+// Wake has Wait return, after the poller was asked for all else that has come, too.
+func (s *Signals) Wake() error {
+	_, err := s.file.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0})
+	return err
+}
+
 // Take returns the signals that have come since it was called last.
 func (s *Signals) Take() SignalSet { return SignalSet(atomic.SwapUint64(&signalsCame, 0)) }
 

@@ -39,11 +39,17 @@ func (s *Signals) Catch(sigs ...syscall.Signal) error {
 func (s *Signals) pass(sig syscall.Signal, c <-chan os.Signal) {
 	for range c {
 		s.came.Or(1 << uint(sig))
-		select {
-		case s.woken <- struct{}{}:
-		default: // who waits has yet to look
-		}
+		_ = s.Wake() // it does not fail
 	}
+}
+
+// Wake has Wait return.
+func (s *Signals) Wake() error {
+	select {
+	case s.woken <- struct{}{}:
+	default: // who waits has yet to look
+	}
+	return nil
 }
 
 // Release gives the signals the effect that they have by default. Those that came before stay to be taken.

@@ -41,6 +41,9 @@ func TestOwnProcess(t *testing.T) {
 	if n, err := Switches(self); err != nil || n == 0 {
 		t.Errorf("we have run %d times, %v", n, err)
 	}
+	if d, err := Used(self); err != nil || d <= 0 {
+		t.Errorf("we have used a processor for %v, %v", d, err)
+	}
 	if got := Named(all, "nobody has this name"); len(got) != 0 {
 		t.Errorf("found %v", got)
 	}

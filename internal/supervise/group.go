@@ -38,6 +38,7 @@ type group struct {
 	inbox    chan note
 	owners   map[int]*service // by pid, whose our children are, as far as that is known
 	reapMore bool             // more children have died than there was time for
+	putOff   []note           // of FIFOs in which there is more
 }
 
 // Run supervises services until all of them are told to leave. Where there is one, the error says why it could not be
@@ -205,6 +206,10 @@ func (g *group) noted(n note) {
 	case n.kind == noteLeft:
 		g.leaving--
 	case n.of == nil: // signals, which are taken already
+		for _, later := range g.putOff {
+			later.ack <- struct{}{}
+		}
+		g.putOff = g.putOff[:0]
 	case !n.of.done:
 		n.of.noted(n)
 	case n.ack != nil:
@@ -213,7 +218,7 @@ func (g *group) noted(n note) {
 }
 
 // A turn is what one service may do before the others have theirs.
-const turnTime = 500 * time.Microsecond
+const turnTime = 100 * time.Microsecond
 
 // A moment is on the monotonic clock; 0 never comes.
 type moment time.Duration
@@ -239,6 +244,11 @@ func (g *group) drainControls() {
 	polls := make([]unix.PollFd, len(g.services))
 	for i, s := range g.services {
 		polls[i] = unix.PollFd{Fd: int32(s.control), Events: unix.POLLIN}
+	}
+	for _, n := range g.putOff { // it has had its turn
+		if i := slices.Index(g.services, n.of); i >= 0 && n.kind == noteControl {
+			polls[i].Events = 0
+		}
 	}
 	if n, _ := unix.Poll(polls, 0); n <= 0 {
 		return

@@ -71,13 +71,13 @@ func (s *service) noted(n note) {
 	switch n.kind {
 	case noteControl:
 		s.drainControl()
-		n.ack <- struct{}{}
+		s.drained(s.contr, n)
 		if s.state.Phase == event.PhaseWaiting { // svscan writes a byte that is no command when there is a new service
 			s.step(machine.NeedsChanged{})
 		}
 	case noteNotify:
 		s.drainNotify()
-		n.ack <- struct{}{}
+		s.drained(s.notify, n)
 		s.stepQueued() // of what was wrong with it
 	case noteNeed:
 		told := s.drainNeeds()
@@ -91,7 +91,7 @@ func (s *service) noted(n note) {
 		if s.drainReady() {
 			s.step(machine.Notified{Ready: true})
 		}
-		n.ack <- struct{}{}
+		s.drained(s.ready, n)
 	case noteResult:
 		s.started(n.pid, n.err)
 	case noteAdopted:
@@ -119,12 +119,7 @@ func (s *service) watch(f *os.File, kind noteKind) {
 	}
 	ack := make(chan struct{})
 	for {
-		err := c.Read(func(fd uintptr) bool {
-			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, _ := unix.Poll(poll, 0)
-			return n > 0
-		})
-		if err != nil {
+		if c.Read(hasBytes) != nil {
 			return // closed
 		}
 		s.post(note{kind: kind, ack: ack})
@@ -132,20 +127,43 @@ func (s *service) watch(f *os.File, kind noteKind) {
 	}
 }
 
+func hasBytes(fd uintptr) bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return n > 0
+}
+
+// drained has the FIFO, or socket, watched again. Where there is more in it already, and there are other services, that
+// comes after what the kernel has for these: Go's runtime asks for that only when it has nothing else to do.
+func (s *service) drained(f *os.File, n note) {
+	more := false
+	if c, err := f.SyscallConn(); err == nil && !s.group.isAlone {
+		_ = c.Control(func(fd uintptr) { more = hasBytes(fd) }) // an error means that it is closed
+	}
+	if more && s.group.signals.Wake() == nil {
+		s.group.putOff = append(s.group.putOff, n)
+	} else {
+		n.ack <- struct{}{}
+	}
+}
+
 // maxDrain bounds what one turn of the loop reads of the control FIFO, in bytes: what a FIFO holds.
 const maxDrain = 64 << 10
 
-// drainControl reads what is there; where there are other services, for no longer than a turn: the rest has a turn of
-// its own.
+// drainControl reads what is there; where there are other services, one command after the other, for no longer than a
+// turn: the rest has a turn of its own.
 func (s *service) drainControl() {
 	c, err := s.contr.SyscallConn()
 	if err != nil {
 		return // closed: we are leaving
 	}
-	var b [512]byte
-	for total, end := 0, s.group.turnEnd(); total < maxDrain && !s.done && !end.isOver(); {
+	var room [512]byte
+	b := room[:]
+	if !s.group.isAlone {
+		b = room[:1]
+	}
+	for total, end := 0, s.group.turnEnd(); total < maxDrain && !s.done && (s.decoder.IsHalf() || !end.isOver()); {
 		n := 0
-		if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil || err != nil || n <= 0 {
+		if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b) }); errControl != nil || err != nil || n <= 0 {
 			return // drained
 		}
 		total += n

@@ -157,7 +157,7 @@ func (s *service) drainNeeds() (told []string) {
 			continue // closed
 		}
 		total := 0
-		for n := len(b); err == nil && n == len(b); total += max(n, 0) {
+		for n := len(b); err == nil && n == len(b) && total < maxDrain; total += max(n, 0) {
 			if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil {
 				break
 			}

@@ -1,6 +1,10 @@
 package supervise
 
 import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
 	"vigil/internal/event"
 	"vigil/internal/machine"
 	"vigil/internal/process"
@@ -21,6 +25,9 @@ func (s *service) isForeign(r event.Record) bool {
 func (s *service) addGroup(left *machine.Leftover, group int) {
 	if !s.orphaned || s.forked != nil || group <= 1 {
 		return
+	}
+	if errors.Is(unix.Kill(-group, 0), unix.ESRCH) {
+		return // to look at every process there is takes long
 	}
 	if _, err := process.Look(group); err == nil {
 		return // run is not dead, or the number is another's by now

@@ -31,20 +31,23 @@ func (s *service) openReady() error {
 	return nil
 }
 
-// drainReady reads all that was told, and reports whether a line has ended in it, which is the word.
+// drainReady reads what was told, and reports whether a line has ended in it, which is the word. It takes no more than
+// the FIFO holds: who goes on and on would keep it here.
 func (s *service) drainReady() (word bool) {
 	c, err := s.ready.SyscallConn()
 	if err != nil {
 		return false
 	}
 	var b [4096]byte
-	for {
+	for total := 0; total < maxDrain; {
 		n := 0
 		if errControl := c.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b[:]) }); errControl != nil || err != nil || n <= 0 {
-			return word
+			break
 		}
+		total += n
 		word = word || bytes.IndexByte(b[:n], '\n') >= 0
 	}
+	return word
 }
 
 // readyEnd opens the end of the FIFO that run is given. What an earlier run has told is forgotten.

@@ -4,7 +4,9 @@
  *
  * STAMPS is the path of the FIFO that the benchmark reads: one line a start, "NANOSECONDS PID
  * NAME", by the monotonic clock, and one a HUP; NAME is the service directory's. With a file notification-fd it says
- * that it is ready, on descriptor READY; with a file restart, which says never, it ends at once.
+ * that it is ready, on descriptor READY; with a file restart, which says never, it ends at once. With a file
+ * "crash" it fails at once and says nothing; with "babble" it says without end that it is ready; with "lines" it
+ * writes LINES bytes of lines to its standard output when a HUP comes, and its stamp after that.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -34,21 +36,41 @@ static int stamp(void)
 	return close(fd);
 }
 
+static int spill(void)
+{
+	static char lines[64 * 128];
+	long left;
+	int i;
+
+	for (i = 0; i < (int)sizeof lines; i++)
+		lines[i] = i % 128 == 127 ? '\n' : 'a' + i % 26;
+	for (left = LINES; left > 0; left -= sizeof lines)
+		if (write(STDOUT_FILENO, lines, sizeof lines) != sizeof lines)
+			return -1;
+	return 0;
+}
+
 static void hangup(int sig)
 {
 	(void)sig;
+	if (access("lines", F_OK) == 0 && spill() != 0)
+		return;
 	stamp(); /* between pauses */
 }
 
 int main(void)
 {
 	signal(SIGHUP, hangup);
+	if (access("crash", F_OK) == 0)
+		return 1;
 	if (stamp() != 0)
 		return 111;
 	if (access("notification-fd", F_OK) == 0 && write(READY, "\n", 1) != 1)
 		return 111;
 	if (access("restart", F_OK) == 0)
 		return 0;
+	while (access("babble", F_OK) == 0 && write(READY, "\n", 1) == 1)
+		;
 	for (;;)
 		pause();
 }
