@@ -176,7 +176,7 @@ func (t *step) startProbe() {
 // checked is the end of a check or probe: where there are both, both must succeed.
 func (t *step) checked(ok bool) {
 	t.CheckPID, t.CheckEnd, t.Checking = 0, 0, false
-	if t.Role != Run || t.Phase != event.PhaseUp || t.Paused || t.CheckRun != t.Starts {
+	if t.Role != Run || t.Phase != event.PhaseUp || t.Paused || t.CheckRun != t.Starts || !t.set.Asks() {
 		return // nobody asks any more
 	}
 	switch {

@@ -205,7 +205,7 @@ func (s *service) stepQueued() {
 			s.greet()
 		}
 		switch w.(type) {
-		case machine.Staged, machine.Ran, machine.NotRun, machine.Noticed:
+		case machine.Staged, machine.Ran, machine.Noticed:
 		default:
 			s.readSettings()
 			s.readNeeds()
