@@ -95,6 +95,40 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestTime: a sample is of when its processes were read, also if that was long before all had been.
+func TestTime(t *testing.T) {
+	pid := run(t, "echo ready; cat")
+	s := New(t.TempDir())
+	s.Begin(many)
+	read := now()
+	for now() < read+20*time.Millisecond { // two of the kernel's ticks
+	}
+	got, err := s.Sample("x", pid, 0, Detail{})
+	if began := s.kept[pid].began(); err != nil || got.Age > read-began {
+		t.Errorf("%v old, %v; want %v", got.Age, err, read-began)
+	}
+}
+
+// TestParent: a process that is younger than another has its parent's pid, and is not its parent.
+func TestParent(t *testing.T) {
+	s := New(t.TempDir())
+	for _, st := range []stat{{pid: 8, parent: 9, start: 5}, {pid: 9, parent: 8, start: 7}, {pid: 10, parent: 9, start: 7}, {pid: 11, parent: 8, start: 6}} {
+		s.all = append(s.all, s.keep(&st))
+	}
+	s.passed = true
+	s.link()
+	for pid, want := range map[int][]int{8: {8, 9, 11, 10}, 9: {9, 10}, 11: {11}} {
+		var got []int
+		list, err := s.tree(pid, 0)
+		for _, st := range list {
+			got = append(got, st.pid)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("tree of %d: %v, %v, want %v", pid, got, err, want)
+		}
+	}
+}
+
 func TestGone(t *testing.T) {
 	s := New(t.TempDir())
 	start, err := process.StartTime(os.Getpid())
