@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
+	psutil "github.com/shirou/gopsutil/v3/process"
 
 	"vigil/internal/process"
 	"vigil/internal/sample"
@@ -92,6 +93,30 @@ func TestTree(t *testing.T) {
 	s.Begin(1)
 	if s.Begin(1); len(s.kept) != 0 {
 		t.Errorf("%d processes are kept that were not read", len(s.kept))
+	}
+}
+
+// TestNobodyIsStarted: gopsutil looks for children by starting pgrep for each process, which is never done here.
+func TestNobodyIsStarted(t *testing.T) {
+	pid := run(t, "exec 3<&0; cat <&3 & echo ready; wait")
+	dir := t.TempDir()
+	started := filepath.Join(dir, "started")
+	if err := os.WriteFile(filepath.Join(dir, "pgrep"), []byte("#!/bin/sh\n: >"+started+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, services := range []int{1, many} {
+		if got := take(t, New(CgroupRoot), services, pid); got.Children == 0 {
+			t.Error("no children")
+		}
+	}
+	if _, err := os.Stat(started); err == nil {
+		t.Error("pgrep was started")
+	}
+	p := psutil.Process{Pid: int32(pid)}
+	_, _ = p.Children() // pgrep says that there are none, which is an error
+	if _, err := os.Stat(started); err != nil {
+		t.Errorf("gopsutil does not start pgrep any more: %v", err)
 	}
 }
 
