@@ -36,6 +36,7 @@ type bench struct {
 	json, check                       string
 	boot                              sample            // starts of all services of ours
 	alone                             map[string]sample // the longest time that an upgrade left a service alone, by suite
+	monitored                         map[string]*monitored
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -200,9 +201,10 @@ func (b *bench) steps() []step {
 func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (rows []row, err error) {
 	all := step{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll}
 	end := step{fmt.Sprintf("%d services and the scanner -> all are gone", b.services), milliseconds, 0, b.stops}
-	steps := append([]step{all, end}, b.steps()...)
+	first := append([]step{all, end}, b.monitoring()...)
+	steps := append(slices.Clip(first), b.steps()...)
 	for i, st := range steps {
-		if i == 2 {
+		if i == len(first) {
 			defer func() {
 				for _, s := range suites {
 					err = errors.Join(err, s.stop())
