@@ -33,110 +33,69 @@ func Cause(err error) string {
 	return err.Error()
 }
 
-// Errno returns djb's own words for an errno, from daemontools' error_str.c. It is a switch because a
-// map would be memory that every supervise pays for.
+// Errno returns djb's own words for an errno, from daemontools' error_str.c.
 func Errno(errno unix.Errno) string {
-	switch errno {
-	case 0:
-		return "no error"
-	case unix.EINTR:
-		return "interrupted system call"
-	case unix.ENOMEM:
-		return "out of memory"
-	case unix.ENOENT:
-		return "file does not exist"
-	case unix.ETXTBSY:
-		return "text busy"
-	case unix.EIO:
-		return "input/output error"
-	case unix.EEXIST:
-		return "file already exists"
-	case unix.ETIMEDOUT:
-		return "timed out"
-	case unix.EINPROGRESS:
-		return "operation in progress"
-	case unix.EAGAIN:
-		return "temporary failure"
-	case unix.EPIPE:
-		return "broken pipe"
-	case unix.EPERM:
-		return "permission denied"
-	case unix.EACCES:
-		return "access denied"
-	case unix.ENXIO:
-		return "device not configured"
-	case unix.EISDIR:
-		return "is a directory"
-	case unix.EPROTO:
-		return "protocol error"
-	case unix.ECONNREFUSED:
-		return "connection refused"
-	case unix.ENOTDIR:
-		return "not a directory"
-	case unix.ENOTSOCK:
-		return "not a socket"
-	case unix.EISCONN:
-		return "already connected"
-	case unix.ESRCH:
-		return "no such process"
-	case unix.E2BIG:
-		return "argument list too long"
-	case unix.ENOEXEC:
-		return "exec format error"
-	case unix.EBADF:
-		return "file descriptor not open"
-	case unix.ECHILD:
-		return "no child processes"
-	case unix.EBUSY:
-		return "device busy"
-	case unix.EXDEV:
-		return "cross-device link"
-	case unix.ENODEV:
-		return "device does not support operation"
-	case unix.EINVAL:
-		return "invalid argument"
-	case unix.ENFILE:
-		return "system cannot open more files"
-	case unix.EMFILE:
-		return "process cannot open more files"
-	case unix.EFBIG:
-		return "file too big"
-	case unix.ENOSPC:
-		return "out of disk space"
-	case unix.ESPIPE:
-		return "unseekable descriptor"
-	case unix.EROFS:
-		return "read-only file system"
-	case unix.EMLINK:
-		return "too many links"
-	case unix.EDEADLK:
-		return "deadlock detected"
-	case unix.ELOOP:
-		return "symbolic link loop"
-	case unix.ECONNRESET:
-		return "connection reset"
-	case unix.EADDRINUSE:
-		return "address already used"
-	case unix.EADDRNOTAVAIL:
-		return "address not available"
-	case unix.ENETUNREACH:
-		return "network unreachable"
-	case unix.EPFNOSUPPORT:
-		return "protocol family not supported"
-	case unix.EAFNOSUPPORT:
-		return "address family not supported"
-	case unix.ENAMETOOLONG:
-		return "file name too long"
-	case unix.ENOTEMPTY:
-		return "directory not empty"
-	case unix.EDQUOT:
-		return "disk quota exceeded"
-	case unix.ESTALE:
-		return "stale NFS file handle"
-	case unix.ENOLCK:
-		return "no locks available"
-	case unix.ENOSYS:
-		return "system call not available"
+	for i := range words {
+		if words[i].errno == errno {
+			return words[i].text
+		}
 	}
 	return "unknown error"
+}
+
+// words is no map: that would be made at the start of every supervise, and be memory of its own.
+var words = [...]struct {
+	errno unix.Errno
+	text  string
+}{
+	{0, "no error"},
+	{unix.EINTR, "interrupted system call"},
+	{unix.ENOMEM, "out of memory"},
+	{unix.ENOENT, "file does not exist"},
+	{unix.ETXTBSY, "text busy"},
+	{unix.EIO, "input/output error"},
+	{unix.EEXIST, "file already exists"},
+	{unix.ETIMEDOUT, "timed out"},
+	{unix.EINPROGRESS, "operation in progress"},
+	{unix.EAGAIN, "temporary failure"},
+	{unix.EPIPE, "broken pipe"},
+	{unix.EPERM, "permission denied"},
+	{unix.EACCES, "access denied"},
+	{unix.ENXIO, "device not configured"},
+	{unix.EISDIR, "is a directory"},
+	{unix.EPROTO, "protocol error"},
+	{unix.ECONNREFUSED, "connection refused"},
+	{unix.ENOTDIR, "not a directory"},
+	{unix.ENOTSOCK, "not a socket"},
+	{unix.EISCONN, "already connected"},
+	{unix.ESRCH, "no such process"},
+	{unix.E2BIG, "argument list too long"},
+	{unix.ENOEXEC, "exec format error"},
+	{unix.EBADF, "file descriptor not open"},
+	{unix.ECHILD, "no child processes"},
+	{unix.EBUSY, "device busy"},
+	{unix.EXDEV, "cross-device link"},
+	{unix.ENODEV, "device does not support operation"},
+	{unix.EINVAL, "invalid argument"},
+	{unix.ENFILE, "system cannot open more files"},
+	{unix.EMFILE, "process cannot open more files"},
+	{unix.EFBIG, "file too big"},
+	{unix.ENOSPC, "out of disk space"},
+	{unix.ESPIPE, "unseekable descriptor"},
+	{unix.EROFS, "read-only file system"},
+	{unix.EMLINK, "too many links"},
+	{unix.EDEADLK, "deadlock detected"},
+	{unix.ELOOP, "symbolic link loop"},
+	{unix.ECONNRESET, "connection reset"},
+	{unix.EADDRINUSE, "address already used"},
+	{unix.EADDRNOTAVAIL, "address not available"},
+	{unix.ENETUNREACH, "network unreachable"},
+	{unix.EPFNOSUPPORT, "protocol family not supported"},
+	{unix.EAFNOSUPPORT, "address family not supported"},
+	{unix.ENAMETOOLONG, "file name too long"},
+	{unix.ENOTEMPTY, "directory not empty"},
+	{unix.EDQUOT, "disk quota exceeded"},
+	{unix.ESTALE, "stale NFS file handle"},
+	{unix.ENOLCK, "no locks available"},
+	{unix.ENOSYS, "system call not available"},
 }

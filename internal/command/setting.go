@@ -128,7 +128,7 @@ func Put(dir, key string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	if err == nil && old == nil && os.Geteuid() == 0 {
-		err = f.Chown(int(st.Uid), int(st.Gid))
+		err = svdir.Give(int(f.Fd()), int(st.Uid), int(st.Gid))
 	}
 	if err == nil {
 		err = f.Chmod(mode)

@@ -31,6 +31,7 @@ type count struct {
 	Removed bool      `json:"removed,omitempty"` // svscan said so: another service may have the name next
 	Added   bool      `json:"added,omitempty"`   // and after that, that there is one, or the same again
 	Was     string    `json:"was,omitempty"`     // the name whose count this one goes on with
+	Came    string    `json:"came,omitempty"`    // the name whose count it has gone on with: svscan may not have said so yet
 }
 
 // An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
@@ -228,14 +229,16 @@ func (in *intake) count(r *event.Record) {
 	last, known := in.counts[source(r)]
 	switch {
 	case r.N > 0:
+		came := last.Came
 		if known && (r.N <= last.N || r.Was != "") {
 			in.part(source(r))
+			came = ""
 		}
 		if r.By == "" {
 			in.remove(cmp.Or(r.Was, last.Was))
 		}
 		// A service that is removed still has a few words to say.
-		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1}
+		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1, Came: cmp.Or(r.Was, came)}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
@@ -250,7 +253,7 @@ func (in *intake) countScan(r *event.Record) {
 	c, known := in.counts[r.Service]
 	before, isBefore := in.counts[r.Was]
 	switch {
-	case r.Event == event.Added && r.Was != "" && before.Removed: // its supervise has told it already
+	case r.Event == event.Added && r.Was != "" && (before.Removed || c.Came == r.Was && !c.Removed): // its supervise has told it already
 	case r.Event == event.Added && r.Was != "" && isBefore:
 		in.part(r.Service)
 		c.Was = r.Was

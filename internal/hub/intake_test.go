@@ -118,6 +118,10 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + was(at("b", "command", 10, 2), "a") + renamed("a", "b", 1, 2) + at("b", "up", 11, 3),
 			[]string{"1 a up", "2 b command", "3 a removed", "4 b added", "5 b up"},
 		},
+		"renamed, as its supervise has told before svscan's last words": {
+			at("b", "up", 1, 1) + was(at("c", "command", 2, 2), "b") + by(at("b", "added", 1, 0)) + renamed("b", "c", 2, 1) + at("c", "up", 3, 3),
+			[]string{"1 b up", "2 c command", "3 b added", "4 b removed", "5 c added", "6 c up"},
+		},
 		"renamed in turn": {
 			at("a", "up", 9, 1) + at("b", "up", 5, 1) + was(at("c", "adopted", 10, 2), "a") + was(at("a", "adopted", 7, 3), "b") + at("c", "up", 11, 4),
 			[]string{"1 a up", "2 b gap 1-4=4", "3 b up", "4 c adopted", "5 a gap 6-6=1", "6 a adopted", "7 c up"},

@@ -92,9 +92,6 @@ func (t *step) adopt() {
 		case t.Fork == Any:
 			t.lookAgain()
 		}
-		if !t.Ready && t.Phase == event.PhaseUp && !t.set.Tells() {
-			t.ReadyAt = max(t.StartedAt+readyAfter, t.at.Mono)
-		}
 	case Finish:
 		t.Phase, t.FinishAt = event.PhaseFinishing, t.after(t.set.TimeoutFinish)
 	case NoRole, Script, Check:

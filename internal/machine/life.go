@@ -314,6 +314,7 @@ func (t *step) leave() {
 }
 
 func (t *step) ticked() {
+	t.watch() // a setting that was removed when its time comes does not count
 	if t.due(&t.NextAt) {
 		t.start()
 	}
@@ -322,7 +323,7 @@ func (t *step) ticked() {
 		t.becomeReady()
 	}
 	if t.due(&t.ReadyBy) && t.Role == Run {
-		t.restartFor(whyReady)
+		t.late()
 	}
 	if t.due(&t.WatchAt) && t.Role == Run {
 		t.restartFor(settings.Watchdog)
@@ -337,7 +338,7 @@ func (t *step) ticked() {
 		t.sendStage()
 		t.do(Record{}) // so that it is not sent again
 	}
-	if t.due(&t.KillAt) && t.Role == Run {
+	if t.due(&t.KillAt) && t.Role == Run && t.set.TimeoutKill != 0 {
 		t.Stages, t.StageAt = nil, 0
 		t.kill(t.PID, settings.TimeoutKill)
 	}

@@ -214,12 +214,18 @@ func (s State) Step(in Input) (State, []Action) {
 		t.ticked()
 	}
 	t.watchNeeds()
-	t.watchAge()
-	t.watchChecks()
-	t.watchAlive()
+	t.watch()
 	t.signalFirst()
 	t.number()
 	return t.State, t.actions
+}
+
+// watch sets the deadlines of a run that goes on as the settings have them now.
+func (t *step) watch() {
+	t.watchReady()
+	t.watchAge()
+	t.watchChecks()
+	t.watchAlive()
 }
 
 // signalFirst puts the signals, and who they are for, before all else: what is on disk, which is the state

@@ -43,6 +43,28 @@ func (t *step) awaitReady() {
 	}
 }
 
+// watchReady follows an edit of what says when run is ready. That is its age if nothing does any more.
+func (t *step) watchReady() {
+	switch waits := t.Role == Run && t.Phase == event.PhaseUp && !t.Ready; {
+	case !waits:
+	case t.asksReady():
+		t.ReadyAt = 0
+	case !t.set.Tells() && t.ReadyAt == 0:
+		t.ReadyAt, t.ReadyBy = max(t.StartedAt+readyAfter, t.at.Mono), 0
+	}
+}
+
+// late restarts a run that is not ready in time, unless it has got more time meanwhile.
+func (t *step) late() {
+	switch by := t.StartedAt + t.set.TimeoutReady; {
+	case t.set.TimeoutReady == 0:
+	case by > t.at.Mono:
+		t.ReadyBy = by
+	default:
+		t.restartFor(whyReady)
+	}
+}
+
 // becomeReady is the moment from which others may rely on run.
 func (t *step) becomeReady() {
 	t.ReadyAt, t.ReadyBy = 0, 0

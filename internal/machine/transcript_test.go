@@ -161,6 +161,8 @@ func (p *player) world(words []string) {
 		switch key {
 		case "by-hand":
 			p.byHand = true
+		case "default":
+			p.set = settings.Default()
 		case "finish":
 			p.set.Finish = true
 		case "reload":

@@ -13,4 +13,10 @@ TEXT ·slackEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	$SYS_prctl, AX
 	SYSCALL
 start:
+	MOVQ	$runtime·text(SB), DI
+	MOVQ	$runtime·epclntab(SB), SI
+	SUBQ	DI, SI
+	MOVQ	MADV_POPULATE_READ, DX
+	MOVQ	$SYS_madvise, AX
+	SYSCALL			// before Linux 5.14 it does nothing
 	JMP	·quietEntry(SB)

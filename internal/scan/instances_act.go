@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
+	"vigil/internal/svdir"
 )
 
 // do carries out the steps for one instance, up to the first that fails.
@@ -55,7 +56,7 @@ func give(dir string, o Owner) error {
 		return err
 	}
 	if os.Geteuid() == 0 {
-		err = unix.Fchown(fd, o.UID, o.GID)
+		err = svdir.Give(fd, o.UID, o.GID)
 	}
 	if err == nil {
 		err = unix.Fchmod(fd, o.Mode)

@@ -328,6 +328,7 @@ func (s *scanner) rescan() {
 	s.nextLook = s.clock()
 	s.said = make(Said)
 	s.once = make(map[string]bool)
+	s.limitsFrom = 0
 	for v := range s.all() {
 		for p := range v.posts() {
 			if p.phase == phaseStopped && !v.leaving && !p.retired {

@@ -87,6 +87,10 @@ func (s *service) problem(file string, err error) {
 		return
 	}
 	s.problems[file] = reason
+	s.tellProblem(file, reason)
+}
+
+func (s *service) tellProblem(file, reason string) {
 	s.messages.warn("unable to use " + file + ": " + reason)
 	s.queue = append(s.queue, machine.Noticed{File: file, Reason: reason})
 }
@@ -354,9 +358,7 @@ func openBlocking(dir int, name string, how func(int, string) (int, error)) (int
 func (s *service) runEnv() []string {
 	fresh, problems := s.setenv.Read(s.dir)
 	s.setenv = fresh
-	for _, p := range problems {
-		s.problem(p.File, p.Err)
-	}
+	s.wrongEnv = s.tellWrong(s.wrongEnv, problems)
 	return fresh.Apply(s.env)
 }
 

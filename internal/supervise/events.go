@@ -21,6 +21,7 @@ type eventPipe struct {
 	path    string
 	fd      int
 	held    [][]byte
+	lost    int // records for which held had no room, and which nobody has been told of
 	waiting bool
 	last    bool // nobody takes note of room any more
 	post    func(note)
@@ -75,6 +76,7 @@ func (p *eventPipe) hold(line []byte) {
 		p.held = append(p.held, line)
 	} else {
 		p.held[eventsHeld-1] = line
+		p.lost++
 	}
 	p.wait()
 }
@@ -136,6 +138,9 @@ func (p *eventPipe) settle() error {
 	return err
 }
 
+// unread is how many records nobody has been told of.
+func (p *eventPipe) unread() int { return len(p.held) + p.lost }
+
 // holds reports that there are records which wait for room.
 func (p *eventPipe) holds() bool { return len(p.held) > 0 }
 
@@ -160,6 +165,6 @@ func (p *eventPipe) flush() error {
 		}
 		p.held = p.held[1:]
 	}
-	p.held = nil
+	p.held, p.lost = nil, 0 // the hub sees the hole
 	return nil
 }

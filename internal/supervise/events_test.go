@@ -44,6 +44,9 @@ func TestEventsAreHeld(t *testing.T) {
 	if len(p.held) != eventsHeld {
 		t.Fatalf("%d records are held, want %d", len(p.held), eventsHeld)
 	}
+	if p.unread() != eventsHeld+lost {
+		t.Errorf("%d records are unread, want %d", p.unread(), eventsHeld+lost)
+	}
 	got := drainEvents(t, p, room)
 	want := make([]int, last-lost)
 	for i := range want {
@@ -53,8 +56,8 @@ func TestEventsAreHeld(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %d of %d: %v", len(got), last, got)
 	}
-	if p.held != nil || p.waiting {
-		t.Errorf("%d are still held", len(p.held))
+	if p.unread() != 0 || p.waiting {
+		t.Errorf("%d are still unread", p.unread())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -305,6 +306,8 @@ func (g *group) leave(s *service) {
 	go func() {
 		if err := s.events.settle(); err != nil {
 			s.messages.warn("unable to write events: " + cli.Cause(err))
+		} else if n := s.events.unread(); n > 0 {
+			s.messages.warn("unable to write the last " + strconv.Itoa(n) + " events: nobody has read those before")
 		}
 		s.messages.close()
 		if !g.isAlone {

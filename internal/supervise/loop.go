@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/control"
 	"vigil/internal/event"
 	"vigil/internal/machine"
@@ -71,7 +72,7 @@ func (s *service) noted(n note) {
 	case noteControl:
 		s.drainControl()
 		n.ack <- struct{}{}
-		if s.waitsForNeeds() { // svscan writes a byte that is no command when there is a new service
+		if s.state.Phase == event.PhaseWaiting { // svscan writes a byte that is no command when there is a new service
 			s.step(machine.NeedsChanged{})
 		}
 	case noteNotify:
@@ -214,20 +215,22 @@ func (s *service) readSettings() {
 	if s.removed() {
 		return
 	}
-	problems := s.settings.Read(s.dir)
-	for _, p := range problems {
-		s.problem(p.File, p.Err)
+	s.wrong = s.tellWrong(s.wrong, s.settings.Read(s.dir))
+}
+
+// tellWrong tells of the files that are wrong, unless that is known, and returns what is known then: one that is
+// mended and goes wrong again is news.
+func (s *service) tellWrong(known map[string]string, problems []settings.Problem) map[string]string {
+	if len(problems) == 0 {
+		return nil
 	}
-	for _, name := range s.bad {
-		isFile := func(p settings.Problem) bool { return p.File == name }
-		if !slices.ContainsFunc(problems, isFile) {
-			delete(s.problems, name) // mended: if it goes wrong again, that is news
+	wrong := make(map[string]string)
+	for _, p := range problems {
+		if wrong[p.File] = cli.Cause(p.Err); wrong[p.File] != known[p.File] {
+			s.tellProblem(p.File, wrong[p.File])
 		}
 	}
-	s.bad = s.bad[:0]
-	for _, p := range problems {
-		s.bad = append(s.bad, p.File)
-	}
+	return wrong
 }
 
 // ended is the death of a child, or of the process that was adopted.

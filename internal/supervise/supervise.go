@@ -66,7 +66,8 @@ type service struct {
 	drafts        map[string]draft  // file of supervise/ → what could not be put in place
 	deaths        int               // entries of death_tally
 	late          []byte            // those that are still to be added to it
-	bad           []string          // settings files that are wrong
+	wrong         map[string]string // the settings files that are wrong, and why
+	wrongEnv      map[string]string // and those of env
 	held          string            // the logger that output leads to, or event.NoLogger
 	logger        string            // the one that run writes to; empty: that is not known
 	isLoggerNew   bool              // which svscan has still to be told

@@ -249,6 +249,7 @@ type wanted struct {
 	want    string
 	leaving bool      // its supervise is to exit when it is down
 	known   bool      // no event is missing
+	told    bool      // by a command, not by the file down alone
 	once    time.Time // when it was to run once
 	hadOnce bool      // and did so since
 	file    string    // what the file down must be; empty if nobody asked for it, or the disk was full
@@ -260,8 +261,9 @@ func (t *torture) wanted(s *service) wanted {
 	if isThere(s.path + "/" + svdir.DownFile) {
 		initial.want = machine.WantDown.String()
 	}
-	w := initial
+	w, supervised := initial, false
 	for _, e := range t.ears.by[s.id()] {
+		isNew := (e.event == event.Supervised || e.event == event.Adopted) && e.why != "upgrade"
 		fresh := e.event == event.Supervised && e.n == 1 // another had the name before
 		switch {
 		case e.event == event.Gap:
@@ -269,6 +271,8 @@ func (t *torture) wanted(s *service) wanted {
 		case !slices.Contains(s.names, e.name):
 		case fresh:
 			w = initial
+		case isNew && supervised: // the one before was killed, and may have done half of a command: the file, not the rest
+			w.known, w.file = w.known && w.told, ""
 		case e.event == event.Unsupervised:
 			file := w.file
 			w = initial
@@ -280,6 +284,9 @@ func (t *torture) wanted(s *service) wanted {
 			if w.file == downThere && t.ears.wasFull(e.at, e.at) {
 				w.file = ""
 			}
+		}
+		if slices.Contains(s.names, e.name) {
+			supervised = e.event != event.Unsupervised
 		}
 	}
 	if t.ears.unsure {
@@ -307,7 +314,7 @@ func (t *torture) ended(s *service, alive int) (told bool) {
 func (w *wanted) command(e *told) {
 	runs := e.state == event.PhaseStarting || e.state == event.PhaseUp || e.state == event.PhaseStopping
 	set := func(want machine.Want) {
-		w.want, w.known, w.once, w.hadOnce = want.String(), true, e.at, runs
+		w.want, w.known, w.told, w.once, w.hadOnce = want.String(), true, true, e.at, runs
 	}
 	c, _ := control.ByWord(e.word)
 	switch c { //nolint:exhaustive // the others change nothing of it

@@ -30,13 +30,20 @@ func lifeEnd(s *service, pid int, events []told) event.Kind {
 }
 
 // hasNobody reports that nobody was there to tell of the death of a run: the supervise of the service was
-// killed after the removal. Of an instance that has come again this may be any run.
+// killed, and then the service removed. Of an instance that has come again this may be any run.
 func hasNobody(s *service, i int, events []told) bool {
 	end := lifeEnd(s, s.runs[i].pid, events)
-	if i == len(s.runs)-1 {
-		return s.removed && end != event.Unsupervised
+	if s.model != nil && end == event.Supervised {
+		return true
 	}
-	return s.model != nil && end == event.Supervised
+	return s.removed && i == len(s.runs)-1 && end != event.Unsupervised
+}
+
+// isUnheard reports that a run may have had nobody to tell of its start: its supervise was killed when it had recorded
+// it, and the directory went before another supervise could tell how many events are missing.
+func isUnheard(s *service, i int, events []told) bool {
+	pid := s.runs[i].pid
+	return s.removed && s.shaken && i == len(s.runs)-1 && !slices.ContainsFunc(events, func(e told) bool { return e.pid == pid })
 }
 
 // A section is what was told since the last calm of the runs of one id, and what the one before it
@@ -101,7 +108,7 @@ func judgeTold(list []*service, events []told, old *section, missed int, bad com
 				s.rest, someFresh = i, true
 			}
 			s.restTold = isFresh && (r.told || r.at <= rig.Now()-freshTime)
-			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) {
+			if !r.told && (!isFresh || s.restTold) && !take(r.pid, starts, next.starts) && !isUnheard(s, i, events[old.from:]) {
 				miss(1, "no event of the start of %d", r.pid)
 			}
 			if isFresh {

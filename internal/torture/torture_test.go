@@ -261,6 +261,28 @@ func TestOutlives(t *testing.T) {
 	}
 }
 
+func TestIsUnheard(t *testing.T) {
+	before, start := told{name: "s", event: event.Supervised, n: 1}, told{name: "s", event: event.Starting, pid: 7}
+	for _, test := range []struct {
+		service service
+		events  []told
+		want    bool
+	}{
+		{service{removed: true, shaken: true}, []told{before}, true},
+		{service{removed: true, shaken: true}, []told{before, {name: "s", event: event.Adopted, pid: 7}}, false},
+		{service{removed: true, shaken: true}, []told{before, start}, false},
+		{service{removed: true}, []told{before}, false},
+		{service{shaken: true}, []told{before}, false},
+		{service{removed: true, shaken: true, runs: make([]ownRun, 1)}, []told{before}, false}, // its successor lived
+	} {
+		s := test.service
+		s.runs = append([]ownRun{{pid: 7}}, s.runs...)
+		if got := isUnheard(&s, 0, test.events); got != test.want {
+			t.Errorf("%+v of %+v: %t", test.events, test.service, got)
+		}
+	}
+}
+
 func TestHasNobody(t *testing.T) {
 	start := told{name: "s", event: event.Starting, pid: 7}
 	left, fresh := told{name: "s", event: event.Unsupervised}, told{name: "s", event: event.Supervised, n: 1}
@@ -275,6 +297,8 @@ func TestHasNobody(t *testing.T) {
 		{service{}, []told{start}, false},
 		{service{removed: true}, []told{start, fresh, left}, true}, // another has the name
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, fresh}, true},
+		{service{model: &model{}}, []told{start, fresh}, true}, // it has come again, and not run yet
+		{service{model: &model{}}, []told{start}, false},
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, next}, false},
 		{service{model: &model{}, runs: make([]ownRun, 1)}, []told{start, left, fresh}, false},
 		{service{runs: make([]ownRun, 1)}, []told{start, fresh}, false},
