@@ -40,6 +40,7 @@ type bench struct {
 	alone                             map[string]sample    // the longest time that an upgrade left a service alone, by suite
 	used                              map[string]sample    // processor time of the idle trees, by suite
 	costs                             map[string][]float64 // of ours, of each number of services in grow
+	monitored                         map[string]*monitored
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {

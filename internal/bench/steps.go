@@ -78,20 +78,20 @@ func (b *bench) later() []step {
 // measure does everything, and returns the rows of what it could do: one thing that fails does not
 // hide the rest.
 func (b *bench) measure(ctx context.Context, suites []*suite, p *cli.Printer) (rows []row, err error) {
-	running := b.steps()
-	steps := slices.Concat([]step{
+	first, running := append([]step{
 		{fmt.Sprintf("%d services from nothing -> all have started", b.services), milliseconds, 0, b.startAll},
 		{fmt.Sprintf("%d services and the scanner -> all are gone", b.services), milliseconds, 0, b.stops},
-	}, running, b.later())
+	}, b.monitoring()...), b.steps()
+	steps := slices.Concat(first, running, b.later())
 	defer func() { err = errors.Join(err, stopAll(suites)) }()
 	for i, st := range steps {
 		switch {
-		case i == 2 && slices.ContainsFunc(running, b.wants):
+		case i == len(first) && slices.ContainsFunc(running, b.wants):
 			err = b.startEach(ctx, suites)
-		case i == 2+len(running):
+		case i == len(first)+len(running):
 			err = errors.Join(err, stopAll(suites))
 		}
-		if ctx.Err() != nil || i == 2 && err != nil {
+		if ctx.Err() != nil || i == len(first) && err != nil {
 			return rows, err
 		}
 		if !b.wants(st) {

@@ -39,7 +39,7 @@ func (m *monitor) ask(s *service, now time.Time) {
 	if !s.active() {
 		return
 	}
-	for _, c := range s.sorted() {
+	for _, c := range s.checks {
 		if c.sampled() || c.busy || c.due.IsZero() || c.due.After(now) {
 			continue
 		}
@@ -297,7 +297,7 @@ func (m *monitor) take(r result, now time.Time) {
 	}
 	c := r.check
 	c.busy, c.due = false, now.Add(c.rule.Every)
-	if s.checks[c.name] != c || !s.active() {
+	if s.checks.of(c.name) != c || !s.active() {
 		return
 	}
 	if r.name != "" {
@@ -314,7 +314,7 @@ func (m *monitor) take(r result, now time.Time) {
 func (m *monitor) takePrinted(s *service, r result, now time.Time) {
 	s.printing = false
 	m.report(s, svdir.Metrics, r.broken)
-	for _, c := range s.sorted() {
+	for _, c := range s.checks {
 		if c.rule.Subject.Kind != rule.Printed || c.due.After(now) {
 			continue
 		}

@@ -115,7 +115,7 @@ func TestUnmonitored(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.load(s, time.Now())
-	m.observe(s, s.checks["x"], observation{outcome: rule.Breach})
+	m.observe(s, s.checks.of("x"), observation{outcome: rule.Breach})
 	if got := m.out.kinds(t); got != "rule-bad action" {
 		t.Errorf("%q", got)
 	}
@@ -123,7 +123,7 @@ func TestUnmonitored(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.load(s, time.Now())
-	if got, c := m.out.kinds(t), s.checks["x"]; got != "rule-good" || c.count.Bad || len(c.owed) > 0 {
+	if got, c := m.out.kinds(t), s.checks.of("x"); got != "rule-good" || c.count.Bad || len(c.owed) > 0 {
 		t.Errorf("%q, %+v", got, c)
 	}
 }
@@ -148,7 +148,7 @@ func TestOwed(t *testing.T) {
 		m, s := world(t)
 		c := parsed(t, "age > 0s then restart")
 		c.name = name
-		s.checks[name] = c
+		s.checks = append(s.checks, c)
 		m.observe(s, c, observation{outcome: rule.Breach})
 		if len(c.owed) != 1 || !c.owed[0].failed {
 			t.Fatalf("without a supervise, %+v is owed", c.owed)

@@ -39,7 +39,7 @@ func BenchmarkBreach(b *testing.B) {
 		}
 		m.hear(&event.Record{Event: event.State, Service: name, State: event.PhaseUp, Ready: true, PID: pid, Start: start}, time.Now())
 		s := m.services[name]
-		s.stale, s.checks = false, map[string]*check{"x": {name: "x", rule: r}}
+		s.stale, s.checks = false, checks{{name: "x", rule: r}}
 		controls = append(controls, controlOf(b, s.dir))
 	}
 	buf := make([]byte, 64)

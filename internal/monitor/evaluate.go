@@ -1,9 +1,7 @@
 package monitor
 
 import (
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +24,7 @@ func (m *monitor) evaluateSample(s *service, now time.Time) {
 	if !s.active() {
 		return
 	}
-	for _, c := range s.sorted() {
+	for _, c := range s.checks {
 		if !c.sampled() || c.due.After(now) {
 			continue
 		}
@@ -41,18 +39,6 @@ func (m *monitor) evaluateSample(s *service, now time.Time) {
 		}
 		m.observe(s, c, c.compare(s.figure(c.rule, f)))
 	}
-}
-
-// sorted are the rules in the order of their names.
-func (s *service) sorted() []*check {
-	list := slices.Collect(maps.Values(s.checks))
-	slices.SortFunc(list, func(a, b *check) int {
-		if a.name < b.name {
-			return -1
-		}
-		return 1
-	})
-	return list
 }
 
 // observeEach evaluates a rule for every process by itself.

@@ -27,10 +27,10 @@ func (m *monitor) load(s *service, now time.Time) {
 	s.stale, s.lookAt = false, time.Time{}
 	m.watch.add(s.name, s.dir)
 	s.unmonitored = exists(filepath.Join(s.dir, svdir.Unmonitored)) && !s.host
-	checks, there := map[string]*check{}, map[string]bool{}
+	list, there := checks(nil), map[string]bool{}
 	err := eachRule(s.dir, s.host, func(name, line string, r *rule.Rule, err error) {
 		there[name] = true
-		old := s.checks[name]
+		old := s.checks.of(name)
 		file := svdir.Rules + "/" + name
 		if err != nil && isYoung(filepath.Join(s.dir, file), now) {
 			s.lookAt = now.Add(writing)
@@ -39,30 +39,30 @@ func (m *monitor) load(s *service, now time.Time) {
 		}
 		if err != nil {
 			if old != nil && !errors.Is(err, fs.ErrNotExist) {
-				checks[name] = old
+				list = append(list, old)
 			}
 			return
 		}
 		if old != nil && old.line == line {
-			checks[name] = old
+			list = append(list, old)
 			return
 		}
 		c := &check{name: name, line: line, rule: r, due: later(now, s.readyAt.Add(r.After))}
 		m.resume(s, c)
-		checks[name] = c
+		list = append(list, c)
 	})
 	m.report(s, svdir.Rules, err)
 	m.forgetRemoved(s, there)
 	if err == nil {
 		m.endRemoved(s, there)
 	}
-	m.use(s, checks)
+	m.use(s, list)
 }
 
 // use puts these checks in the place of those that were there, which end.
-func (m *monitor) use(s *service, checks map[string]*check) {
-	for name, c := range s.checks {
-		switch checks[name] {
+func (m *monitor) use(s *service, list checks) {
+	for _, c := range s.checks {
+		switch list.of(c.name) {
 		case c:
 		case nil:
 			m.end(s, c, "removed")
@@ -70,15 +70,15 @@ func (m *monitor) use(s *service, checks map[string]*check) {
 			m.end(s, c, "changed")
 		}
 	}
-	s.checks = checks
+	s.checks = list
 	if s.unmonitored {
-		for _, c := range s.sorted() {
+		for _, c := range s.checks {
 			m.end(s, c, "unmonitored")
 			c.owed = nil
 		}
 	}
 	s.detail = sampler.Detail{}
-	for _, c := range checks {
+	for _, c := range list {
 		if c.rule.Subject.Kind != rule.Metric {
 			continue
 		}

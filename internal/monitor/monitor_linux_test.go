@@ -89,10 +89,9 @@ func world(t testing.TB, rules ...string) (*monitor, *service) {
 	}
 	m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, Ready: true, PID: 7, Start: 1}, time.Now())
 	s := m.services["web"]
-	s.checks = map[string]*check{}
 	for _, line := range rules {
 		c := parsed(t, line)
-		s.checks[c.name] = c
+		s.checks = append(s.checks, c)
 	}
 	return m, s
 }
@@ -116,7 +115,7 @@ func (o *outbox) kinds(t *testing.T) string {
 func TestEachSaysSo(t *testing.T) {
 	for line, want := range map[string]bool{"rss.each > 10": true, "rss > 10": false, "rss.total > 10": false} {
 		m, s := world(t, line)
-		m.tell(s, s.checks["x"], event.Record{Event: event.RuleBad}, observation{pid: 9})
+		m.tell(s, s.checks.of("x"), event.Record{Event: event.RuleBad}, observation{pid: 9})
 		if got := strings.Contains(string(m.out.lines[0]), `"each":true`); got != want {
 			t.Errorf("%s: %s", line, m.out.lines[0])
 		}
@@ -194,13 +193,13 @@ func TestClockJumps(t *testing.T) {
 
 func TestOperatorOverrules(t *testing.T) {
 	m, s := world(t, "age > 0s")
-	s.checks["x"].count, _ = s.checks["x"].count.Add(s.checks["x"].rule, rule.Breach)
+	s.checks.of("x").count, _ = s.checks.of("x").count.Add(s.checks.of("x").rule, rule.Breach)
 	m.hear(&event.Record{Event: event.Command, Service: "web", State: event.PhaseUp, PID: 7, Command: "restart", Why: "rule:x"}, time.Now())
-	if !s.checks["x"].count.Bad {
+	if !s.checks.of("x").count.Bad {
 		t.Error("its own restart has cleared a rule")
 	}
 	m.hear(&event.Record{Event: event.Command, Service: "web", State: event.PhaseUp, PID: 7, Command: "down"}, time.Now())
-	if got := m.out.kinds(t); s.checks["x"].count.Bad || got != "rule-good" {
+	if got := m.out.kinds(t); s.checks.of("x").count.Bad || got != "rule-good" {
 		t.Errorf("the operator has not cleared it: %q", got)
 	}
 	m.hear(&event.Record{Event: event.Down, Service: "web", State: event.PhaseDown}, time.Now())
@@ -295,7 +294,7 @@ func TestTwoRulesOfTheProcessors(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		c := parsed(t, "host.cpu >= 0%")
 		c.name, c.due = name, time.Now()
-		s.checks[name] = c
+		s.checks = append(s.checks, c)
 	}
 	at := time.Now()
 	m.ask(s, at)

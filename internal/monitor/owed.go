@@ -67,7 +67,7 @@ func (s *service) hearOwed(r *event.Record, now time.Time) {
 func (m *monitor) settle(s *service) {
 	s.settleAt, m.badStale = time.Time{}, true
 	r, err := s.state()
-	for _, c := range s.sorted() {
+	for _, c := range s.checks {
 		c.owed = slices.DeleteFunc(c.owed, func(d debt) bool { return s.unmonitored || err != nil || d.isMoot(&r) })
 		for i := range c.owed {
 			d := &c.owed[i]

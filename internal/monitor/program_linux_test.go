@@ -91,7 +91,7 @@ func TestReasonOfAPeer(t *testing.T) {
 		_ = c.Close()
 	}()
 	m, s := world(t, "http http://"+l.Addr().String()+"/")
-	c := s.checks["x"]
+	c := s.checks.of("x")
 	o := look(t.Context(), t.TempDir(), environment{}, c, c.rule, fileState{}).observation
 	if o.outcome != rule.Breach || !strings.HasPrefix(o.why, `answer 500 \x00\x1b[2Jxx`) || len(o.why) > 600 {
 		t.Errorf("%d: %.100q", o.outcome, o.why)

@@ -32,7 +32,7 @@ type service struct {
 	stale       bool      // its files are to be looked at
 	lookAt      time.Time // so is one that was perhaps being written; zero: there is none
 	unmonitored bool
-	checks      map[string]*check
+	checks      checks
 	printing    bool // ./metrics runs
 	detail      sampler.Detail
 	sample      sample.Sample
@@ -54,6 +54,19 @@ type check struct {
 	file    fileState
 	host    sampler.Host // as it was at the last sample
 	owed    []debt
+}
+
+// Checks are the rules of a service, in the order of their names.
+type checks []*check
+
+// of returns the rule of that name, or nil.
+func (l checks) of(name string) *check {
+	for _, c := range l {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
 }
 
 func (m *monitor) addHost() {
@@ -222,7 +235,7 @@ func (m *monitor) countDeath(s *service) {
 	if s.unmonitored {
 		return
 	}
-	for _, c := range s.sorted() {
+	for _, c := range s.checks {
 		if c.aboutDeaths() {
 			m.observe(s, c, c.compare(float64(s.deaths), true))
 		}

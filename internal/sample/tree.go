@@ -70,6 +70,7 @@ func (t *Tree) Add(at time.Duration, readings []Reading, group *Group) Sample {
 	passed := (at - t.at).Seconds()
 	known := t.last != nil && passed > 0
 	grown, complete := t.growth(readings, known)
+	s.Members = make([]Member, 0, len(readings))
 	for i := range readings {
 		r := &readings[i]
 		f := r.Figures
@@ -180,7 +181,10 @@ func (t *Tree) addGroup(s *Sample, group *Group, passed float64) {
 
 func (t *Tree) keep(at time.Duration, readings []Reading) {
 	t.at = at
-	t.last = make(map[ID]Figures, len(readings))
+	if t.last == nil {
+		t.last = make(map[ID]Figures, len(readings))
+	}
+	clear(t.last)
 	for i := range readings {
 		t.last[readings[i].ID] = readings[i].Figures
 	}

@@ -3,6 +3,7 @@ package sampler
 import (
 	"errors"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -42,9 +43,10 @@ func mostOpen() int {
 }
 
 // readFile reads a short file of a process, and leaves it open. The error is process.ErrGone if the process has ended.
-func (s *Sampler) readFile(k *kept, f file, b []byte) ([]byte, error) {
+func (s *Sampler) readFile(k *kept, f file) ([]byte, error) {
+	b := s.room[:]
 	if fd := k.fds[f] - 1; fd >= 0 {
-		n, err := unix.Pread(fd, b, 0)
+		n, err := readAgain(fd, b)
 		if errors.Is(err, unix.ESRCH) {
 			err = process.ErrGone
 		}
@@ -62,6 +64,17 @@ func (s *Sampler) readFile(k *kept, f file, b []byte) ([]byte, error) {
 		_ = unix.Close(fd) // it was only read
 	}
 	return b[:max(0, n)], err
+}
+
+// readAgain reads an open file of /proc from its beginning. Go's scheduler is not told: the kernel never waits here, and
+// a call that seems to take long makes the runtime give the processor to another thread and take it back, which costs
+// as much again.
+func readAgain(fd int, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // close closes the files of a process.

@@ -40,9 +40,6 @@ type stat struct {
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * tickTime }
 
-// maxShort is more than a file has that is read at every tick.
-const maxShort = 4096
-
 // figures are those of a process that is kept.
 func (s *Sampler) figures(k *kept, st *stat) (f sample.Figures) {
 	f.Set(sample.CPU, float64(st.ticks)*tickTime.Seconds())
@@ -56,16 +53,15 @@ func (s *Sampler) figures(k *kept, st *stat) (f sample.Figures) {
 
 // readStat reads what is used of /proc/PID/stat; k is nil for a process that is not kept.
 func (s *Sampler) readStat(pid int, k *kept) (stat, error) {
-	var room [maxShort]byte
 	var b []byte
 	err := process.ErrGone
 	if k != nil {
-		if b, err = s.readFile(k, fileStat, room[:]); errors.Is(err, process.ErrGone) {
+		if b, err = s.readFile(k, fileStat); errors.Is(err, process.ErrGone) {
 			s.close(k) // whoever has this pid now has files of its own
 		}
 	}
 	if errors.Is(err, process.ErrGone) {
-		b, err = readOnce(pid, fileStat, room[:])
+		b, err = readOnce(pid, fileStat, s.room[:])
 	}
 	switch {
 	case err == nil:
@@ -93,8 +89,7 @@ func countFDs(p *psutil.Process) (float64, bool) {
 // has not added to the sum yet: some MB on a large machine, and of a small process, or one that has just begun, that
 // may be all. Since Linux 6.16 statm leaves out nothing.
 func (s *Sampler) resident(k *kept, st *stat) uint64 {
-	var room [maxShort]byte
-	b, err := s.readFile(k, fileStatm, room[:])
+	b, err := s.readFile(k, fileStatm)
 	if err != nil {
 		return st.rssPages
 	}
@@ -185,8 +180,7 @@ func parseStat(pid int, b []byte) (stat, error) {
 
 // readIO returns what a process has read from storage, and written to it.
 func (s *Sampler) readIO(k *kept) (read, written float64, known bool) {
-	var room [maxShort]byte
-	b, err := s.readFile(k, fileIO, room[:])
+	b, err := s.readFile(k, fileIO)
 	if err != nil {
 		return 0, 0, false
 	}
@@ -208,17 +202,16 @@ func (s *Sampler) readIO(k *kept) (read, written float64, known bool) {
 	return read, written, found == 2
 }
 
-// everything returns all processes of the machine, and the children of each.
-func (s *Sampler) everything() (all map[int]stat, below map[int][]int) {
-	all, below = map[int]stat{}, map[int][]int{}
+// everything reads all processes of the machine.
+func (s *Sampler) everything() bool {
 	dir, err := os.Open("/proc")
 	if err != nil {
-		return all, below
+		return true // it shows nobody
 	}
 	names, err := dir.Readdirnames(-1)
 	_ = dir.Close() // it was only read
 	if err != nil {
-		return all, below
+		return true
 	}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
@@ -226,12 +219,12 @@ func (s *Sampler) everything() (all map[int]stat, below map[int][]int) {
 			continue // there is more in /proc
 		}
 		if st, err := s.readStat(pid, s.kept[pid]); err == nil {
-			s.keep(&st) // the next round reads it again
-			all[pid] = st
-			below[st.parent] = append(below[st.parent], pid)
+			k := s.keep(&st)
+			k.first, k.next = nil, nil
+			s.all = append(s.all, k)
 		}
 	}
-	return all, below
+	return true
 }
 
 // childrenOf returns the children of all threads of a process.

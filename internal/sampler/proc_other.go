@@ -17,10 +17,11 @@ func now() time.Duration { return time.Since(epoch) }
 
 // A stat is what is read of every process.
 type stat struct {
-	pid   int
-	start uint64
-	ended bool
-	f     sample.Figures
+	pid    int
+	parent int // not known
+	start  uint64
+	ended  bool
+	f      sample.Figures
 }
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * time.Millisecond }
@@ -47,8 +48,8 @@ func (s *Sampler) readStat(pid int, _ *kept) (stat, error) {
 	return st, nil
 }
 
-// everything returns nil: elsewhere than on Linux descendants are not read.
-func (s *Sampler) everything() (all map[int]stat, below map[int][]int) { return nil, nil }
+// everything reads nothing: elsewhere than on Linux descendants are not read.
+func (s *Sampler) everything() bool { return false }
 
 func childrenOf(int) ([]int, error) { return nil, nil }
 

@@ -32,15 +32,24 @@ type Sampler struct {
 	round  uint64
 	open   int           // files of processes
 	most   int           // of them
-	all    map[int]stat  // of this round, if everything was read at once
-	below  map[int][]int // their children
+	passed bool          // everything was read at once in this round
+	at     time.Duration // when
+	all    []*kept       // what was
+
+	list     []stat // room for a tree
+	readings []sample.Reading
+	room     [maxShort]byte // and for a file
 }
+
+// maxShort is more than a file has that is read at every tick.
+const maxShort = 4096
 
 // A kept process is one that was read in this round or the last.
 type kept struct {
 	files
-	pid     int
-	start   uint64          // as in its stat
+	stat
+	first   *kept           // of its children
+	next    *kept           // of the children of its parent
 	asked   *psutil.Process // nil: nothing was asked of it
 	round   uint64
 	limit   float64 // of descriptors
@@ -60,7 +69,7 @@ func New(groups string) *Sampler {
 	}
 }
 
-func newKept(pid int) *kept { return &kept{pid: pid} }
+func newKept(pid int) *kept { return &kept{stat: stat{pid: pid}} }
 
 // process is the process for gopsutil.
 func (k *kept) process() *psutil.Process {
@@ -84,8 +93,20 @@ func (s *Sampler) Begin(services int) {
 		}
 	}
 	s.round++
-	if s.all, s.below = nil, nil; services >= many {
-		s.all, s.below = s.everything()
+	s.all, s.at = s.all[:0], now()
+	if s.passed = services >= many && s.everything(); s.passed {
+		s.link()
+	}
+}
+
+// link finds the children of each process, after everything was read.
+func (s *Sampler) link() {
+	for _, k := range slices.Backward(s.all) {
+		parent := s.kept[k.parent]
+		// A parent is older than its children: else its pid has become another's since they were read.
+		if parent != nil && parent.round == s.round && parent.start <= k.start {
+			k.next, parent.first = parent.first, k
+		}
 	}
 }
 
@@ -95,24 +116,27 @@ func (s *Sampler) Forget(service string) { delete(s.trees, service) }
 // Sample reads a service, whose process has this pid and this start time in the kernel's ticks; 0 is a
 // start time that is not known. The error is process.ErrGone if that process has ended.
 func (s *Sampler) Sample(service string, pid int, start uint64, d Detail) (sample.Sample, error) {
-	at := now()
+	at := s.at
+	if !s.passed {
+		at = now()
+	}
 	stats, err := s.tree(pid, start)
 	if err != nil {
 		return sample.Sample{}, err
 	}
-	readings := make([]sample.Reading, len(stats))
+	s.readings = s.readings[:0]
 	for i := range stats {
 		if i > 0 && !d.Below {
 			d = Detail{}
 		}
-		readings[i] = s.read(at, &stats[i], d)
+		s.readings = append(s.readings, s.read(at, &stats[i], d))
 	}
 	t := s.trees[service]
 	if t == nil {
 		t = &sample.Tree{}
 		s.trees[service] = t
 	}
-	return t.Add(at, readings, s.group(at, s.kept[pid])), nil
+	return t.Add(at, s.readings, s.group(at, s.kept[pid])), nil
 }
 
 // maxTree bounds the processes of one service that are read.
@@ -127,42 +151,52 @@ func (s *Sampler) tree(pid int, start uint64) ([]stat, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []stat{root}
-	for i := 0; i < len(list) && i < maxTree; i++ {
-		children, err := s.children(list[i].pid)
-		if err != nil && i == 0 {
+	s.list = append(s.list[:0], root)
+	for i := 0; i < len(s.list) && i < maxTree; i++ {
+		if err := s.addChildren(s.list[i].pid); err != nil && i == 0 {
 			return nil, err // of one below it: that has ended
 		}
-		for _, child := range children {
-			if st, err := s.stat(child); err == nil && !st.ended {
-				list = append(list, st)
-			}
-		}
 	}
-	return list, nil
+	return s.list, nil
 }
 
 func (s *Sampler) stat(pid int) (stat, error) {
-	if s.all == nil {
-		return s.readStat(pid, s.kept[pid])
+	k := s.kept[pid]
+	if s.passed && k != nil && k.round == s.round {
+		return k.stat, nil
 	}
-	if st, ok := s.all[pid]; ok {
-		return st, nil
-	}
-	return s.readStat(pid, s.kept[pid]) // it has come since, or /proc is not what it should be
+	return s.readStat(pid, k) // it has come since, or /proc is not what it should be
 }
 
 // errNoProc is of a /proc that shows nobody, though files of it may still be open.
 var errNoProc = errors.New("/proc shows no process")
 
-func (s *Sampler) children(pid int) ([]int, error) {
-	switch {
-	case s.all == nil:
-		return childrenOf(pid)
-	case len(s.below) == 0:
-		return nil, errNoProc
+// addChildren adds those of a process to the list.
+func (s *Sampler) addChildren(pid int) error {
+	if s.passed {
+		if len(s.all) == 0 {
+			return errNoProc
+		}
+		if k := s.kept[pid]; k != nil && k.round == s.round {
+			for child := k.first; child != nil; child = child.next {
+				s.addLiving(&child.stat)
+			}
+		}
+		return nil
 	}
-	return s.below[pid], nil
+	children, err := childrenOf(pid)
+	for _, child := range children {
+		if st, err := s.readStat(child, s.kept[child]); err == nil {
+			s.addLiving(&st)
+		}
+	}
+	return err
+}
+
+func (s *Sampler) addLiving(st *stat) {
+	if !st.ended {
+		s.list = append(s.list, *st)
+	}
 }
 
 // keep returns what is kept of a process that has just been read.
@@ -174,10 +208,9 @@ func (s *Sampler) keep(st *stat) *kept {
 	}
 	if k == nil {
 		k = newKept(st.pid)
-		k.start = st.start
 		s.kept[st.pid] = k
 	}
-	k.round = s.round
+	k.stat, k.round = *st, s.round
 	return k
 }
 

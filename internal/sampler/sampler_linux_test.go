@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v3/cpu"
+	psutil "github.com/shirou/gopsutil/v3/process"
 
 	"vigil/internal/process"
 	"vigil/internal/sample"
@@ -92,6 +93,64 @@ func TestTree(t *testing.T) {
 	s.Begin(1)
 	if s.Begin(1); len(s.kept) != 0 {
 		t.Errorf("%d processes are kept that were not read", len(s.kept))
+	}
+}
+
+// TestNobodyIsStarted: gopsutil looks for children by starting pgrep for each process, which is never done here.
+func TestNobodyIsStarted(t *testing.T) {
+	pid := run(t, "exec 3<&0; cat <&3 & echo ready; wait")
+	dir := t.TempDir()
+	started := filepath.Join(dir, "started")
+	if err := os.WriteFile(filepath.Join(dir, "pgrep"), []byte("#!/bin/sh\n: >"+started+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, services := range []int{1, many} {
+		if got := take(t, New(CgroupRoot), services, pid); got.Children == 0 {
+			t.Error("no children")
+		}
+	}
+	if _, err := os.Stat(started); err == nil {
+		t.Error("pgrep was started")
+	}
+	p := psutil.Process{Pid: int32(pid)}
+	_, _ = p.Children() // pgrep says that there are none, which is an error
+	if _, err := os.Stat(started); err != nil {
+		t.Errorf("gopsutil does not start pgrep any more: %v", err)
+	}
+}
+
+// TestTime: a sample is of when its processes were read, also if that was long before all had been.
+func TestTime(t *testing.T) {
+	pid := run(t, "echo ready; cat")
+	s := New(t.TempDir())
+	s.Begin(many)
+	read := now()
+	for now() < read+20*time.Millisecond { // two of the kernel's ticks
+	}
+	got, err := s.Sample("x", pid, 0, Detail{})
+	if began := s.kept[pid].began(); err != nil || got.Age > read-began {
+		t.Errorf("%v old, %v; want %v", got.Age, err, read-began)
+	}
+}
+
+// TestParent: a process that is younger than another has its parent's pid, and is not its parent.
+func TestParent(t *testing.T) {
+	s := New(t.TempDir())
+	for _, st := range []stat{{pid: 8, parent: 9, start: 5}, {pid: 9, parent: 8, start: 7}, {pid: 10, parent: 9, start: 7}, {pid: 11, parent: 8, start: 6}} {
+		s.all = append(s.all, s.keep(&st))
+	}
+	s.passed = true
+	s.link()
+	for pid, want := range map[int][]int{8: {8, 9, 11, 10}, 9: {9, 10}, 11: {11}} {
+		var got []int
+		list, err := s.tree(pid, 0)
+		for _, st := range list {
+			got = append(got, st.pid)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("tree of %d: %v, %v, want %v", pid, got, err, want)
+		}
 	}
 }
 
