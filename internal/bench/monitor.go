@@ -125,7 +125,7 @@ func writeRules(dir string, rules map[string]string) error {
 
 func (b *bench) measureMonitor(ctx context.Context, s *suite, pid int) (m *monitored, err error) {
 	m = &monitored{}
-	if m.sampling, err = b.used(ctx, pid); err != nil {
+	if m.sampling, err = b.usage(ctx, pid); err != nil {
 		return nil, err
 	}
 	for name := range s.stamps.last {
@@ -133,7 +133,7 @@ func (b *bench) measureMonitor(ctx context.Context, s *suite, pid int) (m *monit
 			return nil, err
 		}
 	}
-	if m.ruling, err = b.used(ctx, pid); err != nil {
+	if m.ruling, err = b.usage(ctx, pid); err != nil {
 		return nil, err
 	}
 	private, err := rig.Private(pid)
@@ -145,8 +145,8 @@ func (b *bench) measureMonitor(ctx context.Context, s *suite, pid int) (m *monit
 	return m, err
 }
 
-// used is how much of a core a process uses, after it has got used to what there is.
-func (b *bench) used(ctx context.Context, pid int) (found sample, err error) {
+// usage is how much of a core a process uses, after it has got used to what there is.
+func (b *bench) usage(ctx context.Context, pid int) (found sample, err error) {
 	if err := sleep(ctx, looked); err != nil {
 		return nil, err
 	}

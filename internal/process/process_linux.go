@@ -223,7 +223,7 @@ func (h *Handle) Wait() (event.Exit, error) {
 	exit := event.Exit{Ended: true, Unknown: true}
 	err = c.Read(func(fd uintptr) bool {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(poll, 0); n == 0 {
+		if n, _ := unix.Poll(poll, 0); n <= 0 {
 			return false // alive: wait for a wake-up
 		}
 		if status, ok := h.status(int(fd)); ok {
@@ -242,8 +242,8 @@ func (h *Handle) Ended() (event.Exit, bool) {
 	exit, ended := event.Exit{Ended: true, Unknown: true}, false
 	err := h.control(func(fd uintptr) {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, _ := unix.Poll(poll, 0); n == 0 {
-			return
+		if n, _ := unix.Poll(poll, 0); n <= 0 {
+			return // alive; an error is that of a signal, which counts for less than what is there
 		}
 		ended = true
 		if status, ok := h.status(int(fd)); ok {

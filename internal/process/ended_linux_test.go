@@ -1,0 +1,54 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A signal that comes while the question is asked is no death.
+func TestEndedBesideSignals(t *testing.T) {
+	cmd := exec.Command("sleep", "infinity")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill() // it has no other end
+		_ = cmd.Wait()         // by that signal
+	}()
+	start, err := StartTime(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(cmd.Process.Pid, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }() // it was only asked
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := unix.Gettid()
+	var asked atomic.Bool
+	storm := make(chan error)
+	go func() {
+		var err error
+		for err == nil && !asked.Load() {
+			err = unix.Tgkill(os.Getpid(), thread, unix.SIGURG) // Go's runtime takes it for its own
+		}
+		storm <- err
+	}()
+	for range 20_000 {
+		if exit, ended := h.Ended(); ended {
+			t.Errorf("it lives, and has ended by %+v", exit)
+			break
+		}
+	}
+	asked.Store(true)
+	if err := <-storm; err != nil {
+		t.Error(err)
+	}
+}
