@@ -112,14 +112,15 @@ func reporter(p *cli.Printer, socket string) func(error) {
 
 func parseOptions(args []string, stdout io.Writer) (options, error) {
 	var o options
-	var since, events string
+	var since string
+	var events []string
 	flags := pflag.NewFlagSet("svevents", pflag.ContinueOnError)
 	flags.BoolVarP(&o.json, "json", "j", false, "")
 	flags.IntVarP(&o.lines, "lines", "n", defaultLines, "")
 	flags.StringVar(&since, "since", "", "")
 	flags.Uint64Var(&o.after, "after", 0, "")
 	flags.BoolVar(&o.noFollow, "no-follow", false, "")
-	flags.StringVarP(&events, "event", "e", "", "")
+	flags.StringArrayVarP(&events, "event", "e", nil, "")
 	flags.BoolVar(&o.wait, "wait", false, "")
 	flags.StringVar(&o.scan, "scan", svdir.ScanDir(), "")
 	if err := parse(flags, tailUsage, args, stdout); err != nil {
@@ -138,16 +139,15 @@ func parseOptions(args []string, stdout io.Writer) (options, error) {
 		}
 		o.since = time.Now().Add(-age)
 	}
-	if err := o.setEvents(events, flags.Changed("event")); err != nil {
-		return o, err
+	for _, list := range events {
+		if err := o.addEvents(list); err != nil {
+			return o, err
+		}
 	}
 	return o, o.setServices(flags.Args())
 }
 
-func (o *options) setEvents(list string, given bool) error {
-	if !given {
-		return nil
-	}
+func (o *options) addEvents(list string) error {
 	for kind := range strings.SplitSeq(list, ",") {
 		if kind == "" {
 			return cli.UsageError("-e " + strconv.Quote(list) + ": an event is empty")

@@ -96,6 +96,7 @@ func TestOptionsBecomeAFilter(t *testing.T) {
 		{"--after 50 -n 3", 50, true, subscribe.Filter{NoFollow: true}},
 		{"web web/log/ api*", 10, true, subscribe.Filter{Services: []string{"web", "web/log", "api*"}, NoFollow: true}},
 		{"-e exited,failed", 10, true, subscribe.Filter{Events: []event.Kind{"exited", "failed"}, NoFollow: true}},
+		{"-e exited -e failed,up", 10, true, subscribe.Filter{Events: []event.Kind{"exited", "failed", "up"}, NoFollow: true}},
 		{"-e exited --after 0", 0, false, subscribe.Filter{Events: []event.Kind{"exited"}}},
 		{"--scan . ./web ./db/log/ -n 0", 100, false, subscribe.Filter{Services: []string{"web", "db/log"}}},
 	} {
