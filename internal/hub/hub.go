@@ -19,6 +19,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -156,6 +157,7 @@ func (h *Hub) restore() {
 	if err := h.journal.begin(r); err != nil {
 		h.unjournaled(err, time.Now())
 	}
+	debug.FreeOSMemory() // reading a journal takes three times what stays of it
 }
 
 // serveAll runs the parts until the first of them fails or ctx is done.
