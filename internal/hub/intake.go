@@ -31,7 +31,12 @@ type count struct {
 	Removed bool      `json:"removed,omitempty"` // svscan said so: another service may have the name next
 	Added   bool      `json:"added,omitempty"`   // and after that, that there is one, or the same again
 	Was     string    `json:"was,omitempty"`     // the name whose count this one goes on with
-	Came    string    `json:"came,omitempty"`    // the name whose count it has gone on with: svscan may not have said so yet
+}
+
+// isAhead reports that a name has the count already that another is said to have gone on with as this one: svscan says
+// so late, or once more.
+func (c count) isAhead(before count) bool {
+	return !c.Removed && c.N > before.N && c.Time.After(before.Time)
 }
 
 // An intake turns what is read from the FIFO into numbered records. It has no clock and does no I/O.
@@ -229,16 +234,14 @@ func (in *intake) count(r *event.Record) {
 	last, known := in.counts[source(r)]
 	switch {
 	case r.N > 0:
-		came := last.Came
 		if known && (r.N <= last.N || r.Was != "") {
 			in.part(source(r))
-			came = ""
 		}
 		if r.By == "" {
 			in.remove(cmp.Or(r.Was, last.Was))
 		}
 		// A service that is removed still has a few words to say.
-		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1, Came: cmp.Or(r.Was, came)}
+		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
@@ -253,7 +256,7 @@ func (in *intake) countScan(r *event.Record) {
 	c, known := in.counts[r.Service]
 	before, isBefore := in.counts[r.Was]
 	switch {
-	case r.Event == event.Added && r.Was != "" && (before.Removed || c.Came == r.Was && !c.Removed): // its supervise has told it already
+	case r.Event == event.Added && r.Was != "" && (before.Removed || c.isAhead(before)): // its supervise has told it already
 	case r.Event == event.Added && r.Was != "" && isBefore:
 		in.part(r.Service)
 		c.Was = r.Was

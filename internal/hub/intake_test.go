@@ -122,6 +122,10 @@ func TestCounts(t *testing.T) {
 			at("b", "up", 1, 1) + was(at("c", "command", 2, 2), "b") + by(at("b", "added", 1, 0)) + renamed("b", "c", 2, 1) + at("c", "up", 3, 3),
 			[]string{"1 b up", "2 c command", "3 b added", "4 b removed", "5 c added", "6 c up"},
 		},
+		"renamed, and svscan's word of it once more": {
+			at("b", "up", 1, 1) + at("c", "up", 7, 2) + renamed("b", "c", 1, 3) + at("c", "down", 8, 4),
+			[]string{"1 b up", "2 c gap 1-6=6", "3 c up", "4 b removed", "5 c added", "6 c down"},
+		},
 		"renamed in turn": {
 			at("a", "up", 9, 1) + at("b", "up", 5, 1) + was(at("c", "adopted", 10, 2), "a") + was(at("a", "adopted", 7, 3), "b") + at("c", "up", 11, 4),
 			[]string{"1 a up", "2 b gap 1-4=4", "3 b up", "4 c adopted", "5 a gap 6-6=1", "6 a adopted", "7 c up"},
