@@ -71,6 +71,9 @@ func keep(ctx context.Context, s *subscribe.Stream, file string, every time.Dura
 		case <-ctx.Done():
 			return nil
 		case err := <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
 			return err
 		case item := <-items:
 			if book.enter(&item.Record); item.Record.Event != event.Synced {
