@@ -25,12 +25,11 @@ BEGIN_svmon := -E vigil/internal/process.quietEntry
 BEGIN_svc := -E vigil/internal/early.svc
 BEGIN_svstat := -E vigil/internal/early.svstat
 endif
-comma := ,
 # No symbols and no cgo: what supervise links is memory that every service costs.
 LDFLAGS := -s -w $(if $(VERSION),-X vigil/internal/cli.Version=$(VERSION))
 # Go 1.26's new collector keeps its marks in every span, which is a tenth of a supervise's memory; supervise hardly
-# ever collects anything. Its heap at a random address, which is meant for programs with cgo, is a twentieth.
-LEAN := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),nogreenteagc$(comma)norandomizedheapbase64)
+# ever collects anything.
+COLLECTOR := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),nogreenteagc)
 # Go 1.26's runtime wakes up every minute; the tag quiet sets the variable that says so, which the linker has to allow.
 QUIET := $(if $(filter go1.26%,$(shell $(GO) env GOVERSION)),-tags quiet)
 LDFLAGS += $(if $(QUIET),-checklinkname=0)
@@ -58,7 +57,7 @@ all: bin
 
 bin: $(addprefix $(BIN)/,$(COMMANDS))
 
-$(BIN)/supervise: export GOEXPERIMENT := $(LEAN)
+$(BIN)/supervise: export GOEXPERIMENT := $(COLLECTOR)
 $(BIN)/%: FORCE
 	CGO_ENABLED=0 $(GO) build -trimpath $(QUIET) -ldflags='$(LDFLAGS) $(BEGIN_$*)' -o $(BIN)/ ./cmd/$*
 
