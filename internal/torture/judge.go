@@ -90,10 +90,10 @@ func (t *torture) settle(next map[string]*section) {
 }
 
 // isOpen reports that events of a service are missing that was removed since, and nobody can say how
-// many. Those that are there are asked for a word.
+// many. Those that are there are asked for a word; an instance may have come and gone in between.
 func (l *listener) isOpen(list []*service) bool {
 	for _, s := range list {
-		if s.removed && (l.unsure || slices.ContainsFunc(s.names, func(name string) bool { return l.from(name).open })) {
+		if (s.removed || s.model != nil) && (l.unsure || slices.ContainsFunc(s.names, func(name string) bool { return l.from(name).open })) {
 			return true
 		}
 	}
