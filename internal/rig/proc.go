@@ -117,31 +117,23 @@ func Private(pid int) (uint64, error) {
 }
 
 // Switches returns how often the threads of a process have been given a processor.
-func Switches(pid int) (sum uint64, err error) {
-	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // the thread is gone
-		}
-		if err != nil {
-			return 0, err
-		}
-		n, err := field(content, "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
+func Switches(pid int) (uint64, error) {
+	return ofThreads(pid, "status", func(content []byte) (uint64, error) {
+		return field(content, "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+	})
 }
 
 // Used returns how long the threads of a process have had a processor.
-func Used(pid int) (sum time.Duration, err error) {
-	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+func Used(pid int) (time.Duration, error) {
+	ns, err := ofThreads(pid, "schedstat", func(content []byte) (uint64, error) {
+		return strconv.ParseUint(strings.Fields(string(content) + " -")[0], 10, 64)
+	})
+	return time.Duration(ns), err
+}
+
+// ofThreads adds up what a file says of each thread of a process.
+func ofThreads(pid int, file string, read func([]byte) (uint64, error)) (sum uint64, err error) {
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", pid, file))
 	if err != nil {
 		return 0, err
 	}
@@ -153,11 +145,11 @@ func Used(pid int) (sum time.Duration, err error) {
 		if err != nil {
 			return 0, err
 		}
-		ns, err := strconv.ParseInt(strings.Fields(string(content) + " -")[0], 10, 64)
+		n, err := read(content)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", path, err)
 		}
-		sum += time.Duration(ns)
+		sum += n
 	}
 	return sum, nil
 }

@@ -217,22 +217,6 @@ func (g *group) noted(n note) {
 	}
 }
 
-// A turn is what one service may do before the others have theirs.
-const turnTime = 100 * time.Microsecond
-
-// A moment is on the monotonic clock; 0 never comes.
-type moment time.Duration
-
-func (m moment) isOver() bool { return m != 0 && now().Mono >= time.Duration(m) }
-
-// turnEnd returns when a turn ends that begins now.
-func (g *group) turnEnd() moment {
-	if g.isAlone {
-		return 0
-	}
-	return moment(now().Mono + turnTime)
-}
-
 // drainControls takes the commands that have come.
 func (g *group) drainControls() {
 	if g.isAlone {
