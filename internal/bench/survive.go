@@ -133,6 +133,8 @@ func (b *bench) readAlone(ctx context.Context, s *suite) error {
 	for len(told) < len(s.names()) {
 		item, err := events.Next(ctx)
 		if err != nil {
+			missing := slices.DeleteFunc(s.names(), func(name string) bool { _, ok := told[name]; return ok })
+			err = fmt.Errorf("%s: %d of %d were told of; not of %q: %w%s", s.name, len(told), len(s.names()), missing, err, s.said())
 			return errors.Join(err, events.Close())
 		}
 		r := item.Record

@@ -20,6 +20,7 @@ import (
 const (
 	maxLine   = 64 << 10         // bytes of one line of a client
 	firstLine = 10 * time.Second // for a client's first line
+	lastLook  = time.Second      // for it once more
 )
 
 // Errors that a client is told before its connection is closed.
@@ -120,29 +121,38 @@ func (h *Hub) serve(conn *net.UnixConn, control bool) {
 
 // greet says hello and reads the client's first line. An error has been told to the client.
 func (h *Hub) greet(conn *net.UnixConn, in *lineReader) (greeting, error) {
-	if err := conn.SetDeadline(time.Now().Add(h.patience)); err != nil {
-		return greeting{}, err
-	}
 	hello := event.Record{Event: event.Hello}
 	first, last := h.ring.bounds()
 	hello.Extra = []event.Field{text("epoch", h.epoch), number("first", first), number("last", last)}
 	// A client that has left may have sent requests before: then only the writing fails.
 	_, _ = conn.Write(hello.Append(nil))
-	line, err := in.next()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errSilent
-	}
+	line, err := h.first(conn, in)
 	var g greeting
 	if err == nil || errors.Is(err, io.EOF) {
 		g, err = parseGreeting(line)
 	}
 	if err == nil {
-		return g, conn.SetDeadline(time.Time{})
+		return g, conn.SetReadDeadline(time.Time{})
 	}
 	refusal := event.Record{Event: event.Error, Reason: err.Error()}
 	_ = conn.SetWriteDeadline(time.Now().Add(firstLine)) // the write reports a connection that is gone
 	_, errWrite := conn.Write(refusal.Append(nil))
 	return g, errors.Join(err, errWrite)
+}
+
+// first reads the client's first line. Where the hub was stopped, the time may be over although the line is there: it
+// looks once more.
+func (h *Hub) first(conn *net.UnixConn, in *lineReader) ([]byte, error) {
+	for _, limit := range []time.Duration{h.patience, lastLook} {
+		if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
+			return nil, err
+		}
+		line, err := in.next()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return line, err
+		}
+	}
+	return nil, errSilent
 }
 
 func text(key, value string) event.Field {
@@ -196,6 +206,9 @@ func (l *lineReader) next() ([]byte, error) {
 		}
 		n, err := l.conn.Read(l.buf[from:cap(l.buf)])
 		l.buf = l.buf[:from+n]
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err // what has been read of the line stays
+		}
 		if err != nil && n == 0 {
 			l.used = from
 			return l.buf[:from], err

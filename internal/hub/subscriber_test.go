@@ -2,9 +2,13 @@ package hub
 
 import (
 	"io"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vigil/internal/event"
 	"vigil/internal/svdir"
@@ -47,6 +51,30 @@ func TestSilentClient(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	silent.ends()
+}
+
+// A hub that was stopped until the time for the first line was over reads it nevertheless, also if half of it
+// came before.
+func TestFirstLineIsThere(t *testing.T) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(t, err)
+	conns := make([]*net.UnixConn, 0, len(ends))
+	for _, fd := range ends {
+		f := os.NewFile(uintptr(fd), "end")
+		c, err := net.FileConn(f)
+		must(t, err)
+		must(t, f.Close())
+		t.Cleanup(func() { _ = c.Close() })
+		conns = append(conns, c.(*net.UnixConn))
+	}
+	_, err = io.WriteString(conns[1], "{\"after\":0}\n")
+	must(t, err)
+	h := &Hub{}
+	h.patience = time.Nanosecond
+	line, err := h.first(conns[0], &lineReader{conn: conns[0], buf: []byte(" ")})
+	if string(line) != ` {"after":0}` || err != nil {
+		t.Errorf("%q, %v", line, err)
+	}
 }
 
 func TestEndOfTheClientsSide(t *testing.T) {
