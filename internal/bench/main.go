@@ -32,7 +32,7 @@ type bench struct {
 	watch                             time.Duration
 	grow                              []int // numbers of services
 	bin                               string
-	top                               string // holds everything
+	dir, top                          string // dir has a new directory, which holds everything
 	against                           string // another version of ours, measured in the peers' place
 	only, works                       []string
 	json, check, page                 string
@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&b.watch, "idle", time.Minute, "how long to watch the idle trees")
 	flags.IntSliceVar(&b.grow, "grow", []int{10, 100, 1000}, "services of ours, for what it costs to have more")
 	flags.StringVar(&b.bin, "bin", "bin", "where our commands are")
+	flags.StringVar(&b.dir, "dir", place(), "make everything in this directory")
 	flags.StringVar(&b.against, "against", "", "where other commands of ours are, to be measured in the peers' place")
 	flags.StringSliceVar(&b.only, "only", nil, "measure these suites: runit, daemontools, s6, supervisor, vigil, and dense, which is svscan -g 100")
 	flags.StringSliceVar(&b.works, "works", nil, "measure only what has one of these in its name")
@@ -128,7 +129,7 @@ func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err 
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("unable to become a subreaper: %w", err)
 	}
-	if b.top, err = os.MkdirTemp("", "vigil-bench"); err != nil {
+	if b.top, err = os.MkdirTemp(b.dir, "vigil-bench"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.top)) }()
@@ -137,7 +138,7 @@ func (b *bench) run(ctx context.Context, stdout io.Writer, p *cli.Printer) (err 
 			return err
 		}
 	}
-	where := machine()
+	where := machine(b.dir)
 	if _, err := fmt.Fprintf(stdout, "%d services of each suite, side by side; %s\n", b.services, where); err != nil {
 		return err
 	}

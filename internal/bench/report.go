@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machine describes where it was measured, in one line.
-func machine() string {
+// machine describes where it was measured, in one line; dir is the directory in which all is done.
+func machine(dir string) string {
 	var name unix.Utsname
 	kernel := "unknown"
 	if unix.Uname(&name) == nil {
 		kernel = unix.ByteSliceToString(name.Release[:])
 	}
 	load, _ := os.ReadFile("/proc/loadavg") // an empty one is seen
-	return fmt.Sprintf("%d processors, Linux %s, %s; load before: %s", runtime.NumCPU(), kernel, runtime.Version(),
+	return fmt.Sprintf("%d processors, Linux %s, %s, in %s; load before: %s", runtime.NumCPU(), kernel, runtime.Version(), fileSystem(dir),
 		strings.Join(strings.Fields(string(load))[:min(3, len(strings.Fields(string(load))))], " "))
 }
 
