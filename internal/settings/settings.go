@@ -185,17 +185,31 @@ func (s *Settings) Set(name, line string) error {
 func (s *Settings) Read(dir int) []Problem {
 	var problems []Problem
 	def := Default()
+	there := list(dir)
 	for _, f := range files {
-		f.read(s, &def, dir, &problems)
+		if there.mayHave(f.name) {
+			f.read(s, &def, dir, &problems)
+		} else {
+			f.reset(s, &def)
+		}
 	}
-	s.Finish = s.program(dir, svdir.Finish, &problems)
-	s.Reload = s.program(dir, svdir.Reload, &problems)
-	s.Check = s.program(dir, svdir.Check, &problems)
-	s.NotifySocket = unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
-	s.Vital = unix.Faccessat(dir, svdir.Essential, unix.F_OK, 0) == nil
-	s.Control = controlPrograms(dir)
-	s.Hooks = s.hooks(dir, &problems)
-	s.Needs = s.needs(dir, &problems)
+	s.Finish = there.mayHave(svdir.Finish) && s.program(dir, svdir.Finish, &problems)
+	s.Reload = there.mayHave(svdir.Reload) && s.program(dir, svdir.Reload, &problems)
+	s.Check = there.mayHave(svdir.Check) && s.program(dir, svdir.Check, &problems)
+	s.NotifySocket = there.mayHave(NotifySocket) && unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
+	s.Vital = there.mayHave(svdir.Essential) && unix.Faccessat(dir, svdir.Essential, unix.F_OK, 0) == nil
+	s.Control, s.Hooks = "", Hooks{}
+	if there.mayHave(svdir.Control) {
+		s.Control = controlPrograms(dir)
+	}
+	if there.mayHave(svdir.Hooks) {
+		s.Hooks = s.hooks(dir, &problems)
+	}
+	if there.mayHave(svdir.Needs) {
+		s.Needs = s.needs(dir, &problems)
+	} else {
+		s.Needs = nil
+	}
 	return problems
 }
 
