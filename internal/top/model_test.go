@@ -67,6 +67,21 @@ func TestLinesFit(t *testing.T) {
 	}
 }
 
+// TestSmall: a small terminal has services rather than events, and names that can be told apart.
+func TestSmall(t *testing.T) {
+	m := New()
+	for _, name := range []string{"application-server@1", "application-server@2", "c", "d", "e"} {
+		m.Update(Told{event.Record{Event: event.State, Service: name, State: event.PhaseUp, PID: 1}})
+	}
+	m.Update(tea.WindowSizeMsg{Width: 80, Height: 10})
+	text := strings.Join(m.lines(), "\n")
+	for _, want := range []string{"applica…erver@1 ", "applica…erver@2 ", "\x1b[32me  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestQuestion(t *testing.T) {
 	m := filled(t)
 	var done []string

@@ -51,8 +51,11 @@ var (
 	faintStyle    = lipgloss.NewStyle().Faint(true)
 )
 
-// eventLines are those of the pane of events.
+// eventLines are those of the pane of events, where there is room.
 const eventLines = 6
+
+// paneLines leave two lines of three to the table.
+func (m *Model) paneLines() int { return min(eventLines, max(0, m.height-3)/3) }
 
 // View draws everything.
 func (m *Model) View() tea.View {
@@ -63,7 +66,7 @@ func (m *Model) View() tea.View {
 
 func (m *Model) lines() []string {
 	rows := m.sorted()
-	body := max(1, m.height-eventLines-3)
+	body := max(1, m.height-m.paneLines()-3)
 	var table []string
 	at := 0
 	for _, r := range rows {
@@ -138,7 +141,7 @@ func (m *Model) cells(of func(c column) string) string {
 		if width == 0 {
 			width = m.nameWidth()
 		}
-		text := fit(of(c), width)
+		text := fit(shorten(of(c), width), width)
 		if i > 1 { // figures stand at the right
 			text = strings.Repeat(" ", width-utf8.RuneCountInString(strings.TrimRight(text, " "))) + strings.TrimRight(text, " ")
 		}
@@ -182,7 +185,7 @@ func (m *Model) members(r *row) []string {
 // pane are the last events of the selected service.
 func (m *Model) pane() []string {
 	var lines []string
-	for i := len(m.events) - 1; i >= 0 && len(lines) < eventLines; i-- {
+	for i := len(m.events) - 1; i >= 0 && len(lines) < m.paneLines(); i-- {
 		r := &m.events[i]
 		if r.Service != m.selected {
 			continue
@@ -191,10 +194,20 @@ func (m *Model) pane() []string {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
 		lines = append([]string{fit(cli.Printable(strings.Join(words, " ")), m.width)}, lines...)
 	}
-	for len(lines) < eventLines {
+	for len(lines) < m.paneLines() {
 		lines = append(lines, "")
 	}
 	return lines
+}
+
+// shorten leaves out the middle of what is too long: names of instances differ at their ends.
+func shorten(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	end := (width - 1) / 2
+	return string(runes[:width-1-end]) + "…" + string(runes[len(runes)-end:])
 }
 
 // fit makes text exactly so wide.
