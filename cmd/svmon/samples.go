@@ -101,7 +101,9 @@ func gather(ctx context.Context, names []string) ([]event.Record, error) {
 	}
 	var list []event.Record
 	for _, name := range keys(got) {
-		list = append(list, got[name])
+		if got[name].Time.After(began) { // else it is the hub's last one, of whenever
+			list = append(list, got[name])
+		}
 	}
 	if len(unknown) > 0 {
 		return list, &cli.Failure{Doing: "sample " + strings.Join(unknown, " "), Err: errNoService}

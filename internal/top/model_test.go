@@ -121,6 +121,20 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// TestOld: what was sampled long ago is not what is used now.
+func TestOld(t *testing.T) {
+	m := filled(t)
+	now := m.now
+	for age, want := range []string{"10.0%", "10.0%", "-"} {
+		if _, next := m.Update(clock(now.Add(time.Duration(age) * oldSample))); next == nil {
+			t.Error("it looks no more at the clock")
+		}
+		if got := strings.Fields(m.row(m.rows["db"]))[2]; got != want {
+			t.Errorf("after %d: %s, want %s", age, got, want)
+		}
+	}
+}
+
 func TestBar(t *testing.T) {
 	if got := bar([]float64{0, 0.1, 50, 100, 900}, 100); got != "    ▁▄██" {
 		t.Errorf("bar %q", got)
