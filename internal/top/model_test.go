@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"vigil/internal/control"
 	"vigil/internal/event"
@@ -78,6 +79,17 @@ func TestSmall(t *testing.T) {
 	for _, want := range []string{"applica…erver@1 ", "applica…erver@2 ", "\x1b[32me  "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestWide: characters that take two columns take them from the blanks behind them.
+func TestWide(t *testing.T) {
+	m := New()
+	for _, name := range []string{"サービス", "日本語サービスの名前@1", "é", "web"} {
+		m.Update(Told{event.Record{Event: event.State, Service: name, State: event.PhaseUp, PID: 1}})
+		if line := m.row(m.rows[name]); lipgloss.Width(line) != 80 || lipgloss.Width(line[:strings.Index(line, " up ")]) != m.nameWidth() {
+			t.Errorf("%d columns: %q", lipgloss.Width(line), line)
 		}
 	}
 }

@@ -202,19 +202,32 @@ func (m *Model) pane() []string {
 
 // shorten leaves out the middle of what is too long: names of instances differ at their ends.
 func shorten(text string, width int) string {
-	runes := []rune(text)
-	if len(runes) <= width {
+	if lipgloss.Width(text) <= width {
 		return text
 	}
-	end := (width - 1) / 2
-	return string(runes[:width-1-end]) + "…" + string(runes[len(runes)-end:])
+	runes := []rune(text)
+	last := len(runes)
+	for last > 0 && lipgloss.Width(string(runes[last-1:])) <= (width-1)/2 {
+		last--
+	}
+	end := string(runes[last:])
+	return begin(text, width-1-lipgloss.Width(end)) + "…" + end
 }
 
-// fit makes text exactly so wide.
-func fit(text string, width int) string {
-	runes := []rune(text)
-	if len(runes) > width {
-		return string(runes[:max(0, width)])
+// begin is what of the text is at most so wide.
+func begin(text string, width int) string {
+	if runes := []rune(text); len(runes) > 2*width {
+		text = string(runes[:max(0, 2*width)]) // each of them is measured below
 	}
-	return text + strings.Repeat(" ", width-len(runes))
+	for lipgloss.Width(text) > width && text != "" {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
+
+// fit makes text exactly so wide: some characters take two columns.
+func fit(text string, width int) string {
+	text = begin(text, width)
+	return text + strings.Repeat(" ", max(0, width-lipgloss.Width(text)))
 }
