@@ -81,19 +81,26 @@ func keep(ctx context.Context, s *subscribe.Stream, file string, every time.Dura
 			}
 		case <-tick.C:
 		}
-		if err := write(file, book.families()); err != nil {
+		if err := write(file, book.families(time.Now().Add(-max(oldSample, 2*every)))); err != nil {
 			print.Warn("write", file, err)
 		}
 	}
 }
 
+// oldSample is how old a sample may be that is written, where the interval is not longer: nobody knows what a service
+// uses while svmon serve is away.
+const oldSample = time.Minute
+
 // A book has what is known of each service.
 type book struct {
 	states  map[string]event.Record
 	samples map[string]sample.Sample
+	taken   map[string]time.Time // when the samples were
 }
 
-func newBook() *book { return &book{map[string]event.Record{}, map[string]sample.Sample{}} }
+func newBook() *book {
+	return &book{map[string]event.Record{}, map[string]sample.Sample{}, map[string]time.Time{}}
+}
 
 func (b *book) enter(r *event.Record) {
 	switch {
@@ -103,7 +110,7 @@ func (b *book) enter(r *event.Record) {
 		delete(b.samples, r.Service)
 	case r.Event == event.Sample:
 		if before := b.states[r.Service]; runs(&before) { // else it was taken a moment before the end
-			b.samples[r.Service] = sample.Of(r)
+			b.samples[r.Service], b.taken[r.Service] = sample.Of(r), r.Time
 		}
 	case r.State != "":
 		if b.states[r.Service] = *r; !runs(r) {
@@ -160,13 +167,16 @@ var gauges = []gauge{
 	}},
 }
 
-// families are the figures in the order of the page.
-func (b *book) families() (all []*dto.MetricFamily) {
+// families are the figures in the order of the page, with what was sampled since.
+func (b *book) families(since time.Time) (all []*dto.MetricFamily) {
 	names := keys(b.states)
 	for _, g := range gauges {
 		family := &dto.MetricFamily{Name: &g.name, Help: &g.help, Type: dto.MetricType_GAUGE.Enum()}
 		for _, name := range names {
 			r, s := b.states[name], b.samples[name]
+			if b.taken[name].Before(since) {
+				s = sample.Sample{}
+			}
 			if n, known := g.of(&r, &s); known {
 				label := "service"
 				family.Metric = append(family.Metric, &dto.Metric{

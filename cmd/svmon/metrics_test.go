@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -25,7 +26,7 @@ func TestMetricsParse(t *testing.T) {
 		b.enter(&r)
 	}
 	path := filepath.Join(t.TempDir(), "vigil.prom")
-	if err := write(path, b.families()); err != nil {
+	if err := write(path, b.families(time.Time{})); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(path)
@@ -56,5 +57,25 @@ func TestMetricsParse(t *testing.T) {
 	}
 	if families["vigil_service_open_fds"] != nil {
 		t.Error("what is not known is told")
+	}
+}
+
+// TestMetricsOld: what was sampled long ago is not what is used now; the state is what the events say.
+func TestMetricsOld(t *testing.T) {
+	b := newBook()
+	b.enter(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, PID: 7})
+	r, err := event.Decode([]byte(`{"time":"2026-11-23T08:00:00Z","service":"web","event":"sample","pid":7,"tree":{"rss":4096}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.enter(&r)
+	for age, want := range map[time.Duration]bool{0: true, time.Second: false} {
+		found := map[string]bool{}
+		for _, f := range b.families(r.Time.Add(age)) {
+			found[f.GetName()] = true
+		}
+		if !found["vigil_service_up"] || found["vigil_service_resident_bytes"] != want || found["vigil_service_processes"] != want {
+			t.Errorf("%v older than it may be: %v", age, found)
+		}
 	}
 }

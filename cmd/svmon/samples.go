@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -40,18 +42,18 @@ func samples(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	found, err := gather(ctx, f.Args())
-	if err != nil {
+	if len(found) == 0 && err != nil {
 		return err
 	}
-	if *asJSON {
-		for i := range found {
-			if _, err := stdout.Write(found[i].Append(nil)); err != nil {
-				return err
-			}
-		}
-		return nil
+	if !*asJSON {
+		return cmp.Or(writeSamples(stdout, found), err)
 	}
-	return writeSamples(stdout, found)
+	for i := range found {
+		if _, err := stdout.Write(found[i].Append(nil)); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Why there are no samples.
@@ -61,29 +63,31 @@ var (
 )
 
 // gather asks for samples until each service that runs has one that tells its CPU, too, which takes two
-// readings. The error is why there are none.
+// readings. The error is why there are none, or none of a name.
 func gather(ctx context.Context, names []string) ([]event.Record, error) {
 	ctx, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	path := filepath.Join(svdir.ScanDir(), svdir.ScanOwn, svdir.EventsSocket)
-	s, err := subscribe.Dial(ctx, path, subscribe.Filter{Services: names, Events: []event.Kind{event.Sample}})
+	socket := filepath.Join(svdir.ScanDir(), svdir.ScanOwn, svdir.EventsSocket)
+	s, err := subscribe.Dial(ctx, socket, subscribe.Filter{Services: names, Events: []event.Kind{event.Sample}})
 	if err != nil {
-		return nil, &cli.Failure{Doing: "connect to " + path, Err: err}
+		return nil, &cli.Failure{Doing: "connect to " + socket, Err: err}
 	}
 	defer func() { _ = s.Close() }() // it was only read
 	running, got := map[string]int{}, map[string]event.Record{}
-	began, synced, known := time.Now(), false, false
+	unknown := slices.Clone(names)
+	began, synced := time.Now(), false
 	for !synced || slices.ContainsFunc(keys(running), func(name string) bool { return !isWhole(got[name], running[name], began) }) {
 		item, err := s.Next(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
 		if err != nil {
-			return nil, &cli.Failure{Doing: "read " + path, Err: err}
+			return nil, &cli.Failure{Doing: "read " + socket, Err: err}
 		}
 		switch r := item.Record; r.Event {
 		case event.State:
-			if known = true; r.State == event.PhaseUp && r.PID != 0 {
+			unknown = slices.DeleteFunc(unknown, func(name string) bool { return means(name, r.Service) })
+			if r.State == event.PhaseUp && r.PID != 0 {
 				running[r.Service] = r.PID
 			}
 		case event.Sample:
@@ -95,17 +99,26 @@ func gather(ctx context.Context, names []string) ([]event.Record, error) {
 			synced = true
 		}
 	}
-	if !known && len(names) > 0 {
-		return nil, &cli.Failure{Doing: "sample " + strings.Join(names, " "), Err: errNoService}
-	}
 	var list []event.Record
 	for _, name := range keys(got) {
-		list = append(list, got[name])
+		if got[name].Time.After(began) { // else it is the hub's last one, of whenever
+			list = append(list, got[name])
+		}
+	}
+	if len(unknown) > 0 {
+		return list, &cli.Failure{Doing: "sample " + strings.Join(unknown, " "), Err: errNoService}
 	}
 	if len(list) == 0 && len(running) > 0 {
 		return nil, &cli.Failure{Doing: "sample " + strings.Join(keys(running), " "), Err: errNoSample}
 	}
 	return list, nil
+}
+
+// means reports that the name is that of the service or of its template, or a pattern of it.
+func means(name, service string) bool {
+	template, _, isInstance := svdir.Instance(service)
+	matches, err := path.Match(name, service)
+	return name == service || isInstance && name == template || matches && err == nil
 }
 
 func keys[T any](m map[string]T) []string {

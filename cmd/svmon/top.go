@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 
@@ -52,7 +53,9 @@ func live(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	p := tea.NewProgram(model, tea.WithContext(ctx))
 	go follow(ctx, subscribe.New(path, filter), p)
-	_, err = p.Run()
+	if _, err = p.Run(); errors.Is(err, unix.ENXIO) {
+		return &cli.Failure{Doing: "use the terminal", Err: err} // there is none: -1 needs none
+	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -153,7 +154,7 @@ func (m *monitor) environment(s *service, c *check, o observation, kind string) 
 	return environment{
 		variables: []string{
 			"SV_NAME=" + s.name, "SV_INSTANCE=" + instance, "SV_PID=" + pidText, "SV_STATE=" + string(s.phase),
-			"SV_EVENT=" + kind, "SV_RULE=" + c.name, "SV_VALUE=" + o.value, "SV_LIMIT=" + limit, "SV_WHY=" + o.why, "SV_DIR=" + dir,
+			"SV_EVENT=" + kind, "SV_RULE=" + c.name, "SV_VALUE=" + o.value, "SV_LIMIT=" + limit, "SV_WHY=" + cmp.Or(o.why, o.is), "SV_DIR=" + dir,
 		},
 		record: told(c, event.Record{Time: time.Now(), Service: s.name, State: s.phase, PID: pid, By: by}, o),
 	}

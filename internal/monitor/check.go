@@ -1,9 +1,13 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"vigil/internal/rule"
 	"vigil/internal/svdir"
@@ -26,6 +30,12 @@ func Check(scan string, w io.Writer) (wrong int, err error) {
 					err = errWrite
 				}
 			}
+		}
+		if fd, errOpen := svdir.Open(f.Dir); errOpen == nil {
+			_ = unix.Close(fd) // nothing was written
+		} else if !errors.Is(errOpen, fs.ErrNotExist) {
+			complain(svdir.Rules, errOpen) // nobody knows what is in there
+			continue
 		}
 		complain(svdir.Rules, eachRule(f.Dir, f.Name == hostName, func(name, _ string, _ *rule.Rule, why error) {
 			complain(svdir.Rules+"/"+name, why)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -99,6 +100,15 @@ func TestReasonOfAPeer(t *testing.T) {
 	out, err := runProgram(t.Context(), place(t, `printf %s "$SV_WHY"`), []string{"./p"}, m.environment(s, c, o, "rule-bad"))
 	if err != nil || string(out) != o.why {
 		t.Errorf("a program was told %.100q, %v", out, err)
+	}
+}
+
+// TestReasonOfElse: what is done when all is good again is told how it is, as what is done when it is bad.
+func TestReasonOfElse(t *testing.T) {
+	m, s := world(t, "m.x > 5 then alert else exec ./calm")
+	env := m.environment(s, s.checks.of("x"), observation{outcome: rule.OK, is: "m.x is 1"}, "rule-good")
+	if !slices.Contains(env.variables, "SV_WHY=m.x is 1") {
+		t.Errorf("told %q", env.variables)
 	}
 }
 

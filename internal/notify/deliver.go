@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,7 +190,7 @@ func (p *parcel) environ() []string {
 	pairs := []string{
 		"SV_NAME", r.Service, "SV_INSTANCE", instance, "SV_PID", n.value("pid"), "SV_STATE", string(r.State),
 		"SV_EVENT", string(r.Event), "SV_RULE", n.value("rule"), "SV_VALUE", n.value("value"),
-		"SV_LIMIT", n.value("limit"), "SV_WHY", r.Why, "SV_DIR", dir,
+		"SV_LIMIT", n.value("limit"), "SV_WHY", cmp.Or(r.Why, r.Reason), "SV_DIR", dir,
 	}
 	var env []string
 	for pair := range slices.Chunk(pairs, 2) {

@@ -43,6 +43,18 @@ echo '{"event":"done"}' >done
 	h.saw()
 }
 
+// TestExecReason: an event that has a reason alone says that.
+func TestExecReason(t *testing.T) {
+	h := newHouse(t, "web")
+	h.sink("web/notify/a", "exec sh why on rule-bad")
+	h.sink("web/why", "echo \"$SV_WHY\" >out.new; mv out.new out\n")
+	h.happen(1, `{"service":"web","event":"rule-bad","reason":"rss is 600M","rule":"mem"}`)
+	if got := h.content("web/out"); got != "rss is 600M\n" {
+		t.Errorf("told %q", got)
+	}
+	h.saw()
+}
+
 // TestExecProgram: an executable file is a sink; a program that fails is told with its words, run again,
 // and its exit status 100 refuses.
 func TestExecProgram(t *testing.T) {

@@ -164,6 +164,35 @@ func TestReminders(t *testing.T) {
 	}
 }
 
+// TestRemindersOfFail: a service that a rule has failed is down then, and has failed all the same until it is started.
+func TestRemindersOfFail(t *testing.T) {
+	h := newHouse(t, "web")
+	h.sink("web/notify/a", "unix ../web.sock on failed remind 1h")
+	web := h.reader("web.sock")
+	next := func(want string) {
+		t.Helper()
+		n := newNews([]byte(within(t, web)))
+		if got := n.line(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	h.happen(1, `{"service":"web","event":"rule-bad","rule":"mem","state":"up"}`)
+	h.happen(2, `{"service":"web","by":"svmon","event":"failed","why":"rule:mem"}`)
+	h.happen(3, `{"service":"web","event":"stopping","state":"stopping"}`)
+	h.happen(4, `{"service":"web","event":"exited","state":"down","exit":{"signal":"TERM"}}`)
+	h.happen(5, `{"service":"web","event":"down","state":"down"}`)
+	next("web: failed: rule:mem")
+	h.idle()
+	h.end()
+	h.begin()
+	h.pass(time.Hour)
+	next("web: failed (reminder 1): rule:mem")
+	h.happen(6, `{"service":"web","event":"starting","state":"starting"}`)
+	if due := h.n.Next(); !due.IsZero() {
+		t.Errorf("something is due in %v", due.Sub(h.now()))
+	}
+}
+
 // TestRemindersOfEach: a rule about each process of a service may be bad of several, which have nothing to do with
 // each other.
 func TestRemindersOfEach(t *testing.T) {

@@ -30,26 +30,37 @@ const maxOpen = 1000
 
 // A change says what an event means for the conditions.
 type change struct {
-	opens bool
-	rule  string // rule:NAME, or rule:NAME/PID of one process of several; empty: that the service has failed
-	all   bool   // everything of the service is over
-	none  bool   // nothing
+	opens  bool
+	rule   string // rule:NAME, or rule:NAME/PID of one process of several; empty: that the service has failed
+	starts bool   // failedByRule is over, too
+	all    bool   // everything of the service is over
+	none   bool   // nothing
 }
+
+// failedByRule is the rule of a condition: a rule has failed the service, which is down then, and stays so. It is
+// over when the service is started, or removed.
+const failedByRule = "fail"
 
 // changeOf decides by the event alone.
 func changeOf(r *event.Record) change {
 	failed := r.State == event.PhaseFailed
+	starts := r.State == event.PhaseStarting
 	switch r.Event {
 	case ruleBad, ruleGood:
 		return change{opens: r.Event == ruleBad, rule: ruleOf(r)}
-	case event.Removed, event.Down:
+	case event.Removed:
+		return change{all: true, starts: true}
+	case event.Down:
 		return change{all: true}
 	case event.Failed:
+		if r.State == "" { // svmon's
+			return change{opens: true, rule: failedByRule}
+		}
 		return change{opens: true}
 	case event.State:
-		return change{opens: failed, none: r.State == ""}
+		return change{opens: failed, starts: starts || r.State == event.PhaseUp, none: r.State == ""}
 	}
-	return change{none: r.State == "" || failed} // whatever else it does, it has not failed
+	return change{starts: starts, none: r.State == "" || failed} // whatever else it does, it has not failed
 }
 
 // ruleOf names what is bad, or good again: a rule about each process of a service is so of one of them.
@@ -143,11 +154,11 @@ func (c conditions) close(q *queue, name string) error {
 	return err
 }
 
-// closeAll forgets all conditions of a service.
-func (c conditions) closeAll(q *queue, service string) error {
+// closeAll forgets all conditions of a service, or all but that a rule has failed it.
+func (c conditions) closeAll(q *queue, service string, failed bool) error {
 	var errs []error
 	for name, one := range c {
-		if one.Service == service {
+		if one.Service == service && (failed || one.Rule != failedByRule) {
 			errs = append(errs, c.close(q, name))
 		}
 	}

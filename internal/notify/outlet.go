@@ -102,9 +102,13 @@ func (o *outlet) change(now time.Time, r *event.Record, raw []byte, opens bool) 
 	case c.none:
 		return nil
 	case c.all:
-		return o.conditions.closeAll(o.queue, r.Service)
+		return o.conditions.closeAll(o.queue, r.Service, c.starts)
 	case !c.opens:
-		return o.conditions.close(o.queue, openFile(r.Service, c.rule))
+		err := o.conditions.close(o.queue, openFile(r.Service, c.rule))
+		if c.starts {
+			err = errors.Join(err, o.conditions.close(o.queue, openFile(r.Service, failedByRule)))
+		}
+		return err
 	case opens:
 		return o.conditions.open(o.queue, now, r, c.rule, raw)
 	}

@@ -178,6 +178,15 @@ func TestSyslogLocal(t *testing.T) {
 	}
 }
 
+// TestNoSyslog: the line of the sink does not say where the local syslog was looked for.
+func TestNoSyslog(t *testing.T) {
+	h := newHouse(t)
+	h.n.logs = []string{filepath.Join(h.scan, "none"), filepath.Join(h.scan, "other")}
+	h.sink(".svscan/notify/a", "syslog")
+	h.happen(1, failed)
+	h.saw(".svscan/svmon .svscan/notify/a: unable to deliver: " + h.n.logs[0] + ": file does not exist")
+}
+
 func TestStatsD(t *testing.T) {
 	h := newHouse(t)
 	address, datagrams := udp(t)

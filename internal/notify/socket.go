@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/event"
 	"vigil/internal/svdir"
 )
@@ -55,7 +56,7 @@ func sendSyslog(ctx context.Context, p *parcel) error {
 			return nil
 		}
 		if first == nil {
-			first = fmt.Errorf("%s: %w", path, err) // the usual place
+			first = errors.New(path + ": " + cli.Cause(err)) // the usual place
 		}
 	}
 	return first

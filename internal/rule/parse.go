@@ -169,11 +169,6 @@ func (p *parser) subject(r *Rule) {
 	}
 }
 
-func isAddress(text string) bool {
-	i := strings.LastIndexByte(text, ':')
-	return i > 0 && i < len(text)-1
-}
-
 func (p *parser) file(s *Subject) {
 	s.Name = p.need("the path of a file").text
 	aspects := map[string]Kind{"age": FileAge, "size": FileSize, "changed": Changed}
@@ -187,8 +182,8 @@ func (p *parser) file(s *Subject) {
 func (p *parser) http(s *Subject) {
 	s.Kind = HTTP
 	w := p.need("a URL")
-	if s.Name = w.text; !strings.HasPrefix(w.text, "http://") && !strings.HasPrefix(w.text, "https://") {
-		p.fail(w, "a URL that begins with http:// or https://")
+	if s.Name = w.text; !isURL(w.text) {
+		p.fail(w, "a URL like http://HOST/PATH or https://HOST:PORT/PATH")
 	}
 	if len(p.words) > 0 && p.words[0].text != "~" && !slices.Contains(keywords, p.words[0].text) {
 		w := p.next()

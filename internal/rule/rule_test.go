@@ -161,7 +161,12 @@ func TestParseErrors(t *testing.T) {
 		"file x":                                      "column 7: the line ends: expected age, size or changed",
 		"file x older":                                `column 8: "older": expected age, size or changed`,
 		"tcp 80":                                      `column 5: "80": expected HOST:PORT`,
-		"http ftp://x":                                `column 6: "ftp://x": expected a URL that begins`,
+		"http ftp://x":                                `column 6: "ftp://x": expected a URL like http://`,
+		"http http://[::1":                            `column 6: "http://[::1": expected a URL like`,
+		"http http:///x":                              `column 6: "http:///x": expected a URL like`,
+		"http http://h:99999/":                        `column 6: "http://h:99999/": expected a URL like`,
+		"tcp h:99999":                                 `column 5: "h:99999": expected HOST:PORT`,
+		"tcp ::1:80":                                  `column 5: "::1:80": expected HOST:PORT`,
 		"http http://x 99":                            `column 15: "99": expected codes like`,
 		"http http://x ~ a(b":                         `column 17: "a(b": expected a regular expression that compiles: missing closing )`,
 		"exec for 3":                                  `column 6: "for": expected a program`,
@@ -188,6 +193,7 @@ func TestParseHost(t *testing.T) {
 		"disk / > 90% then alert else stop":       `column 30: "stop": expected alert or exec PROG`,
 		"host.load1 > 8 then alert, exec ./x y z": "",
 		"tcp 127.0.0.1:80":                        "",
+		"tcp localhost:http":                      "",
 	} {
 		_, err := ParseHost(line)
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {

@@ -33,6 +33,7 @@ type row struct {
 	state    event.Record
 	sample   sample.Sample
 	sampled  bool
+	at       time.Time // when it was
 	cpu, rss []float64 // the last, the newest at the end
 	open     bool      // its processes are shown
 }
@@ -54,13 +55,34 @@ type Model struct {
 	note     string
 	width    int
 	height   int
+	now      time.Time // of the last look at the clock
 }
 
 // New returns an empty table of the size of a usual terminal.
-func New() *Model { return &Model{rows: map[string]*row{}, width: 80, height: 24} }
+func New() *Model { return &Model{rows: map[string]*row{}, width: 80, height: 24, now: time.Now()} }
 
 // Init begins with nothing: all comes by messages.
-func (m *Model) Init() tea.Cmd { return nil }
+func (m *Model) Init() tea.Cmd { return look() }
+
+// A clock is what time it is.
+type clock time.Time
+
+// oldSample is how old a sample may be that is shown: there is one a second, unless svmon serve is away.
+const oldSample = 15 * time.Second
+
+func look() tea.Cmd {
+	return tea.Tick(oldSample/3, func(t time.Time) tea.Msg { return clock(t) })
+}
+
+// forget drops what was sampled long ago.
+func (m *Model) forget(now time.Time) {
+	m.now = now
+	for _, r := range m.rows {
+		if r.sampled && now.Sub(r.at) > oldSample {
+			r.sampled, r.sample = false, sample.Sample{}
+		}
+	}
+}
 
 // Update takes a key, a size or a record.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -71,6 +93,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.key(msg.String())
 	case Told:
 		m.hear(&msg.Record)
+	case clock:
+		m.forget(time.Time(msg))
+		return m, look()
 	case Lost:
 		if m.note = ""; msg.Err != nil {
 			m.note = "no hub: waiting for it"
@@ -88,6 +113,7 @@ func (m *Model) hear(r *event.Record) {
 	case r.Event == event.Sample:
 		if at := m.rows[r.Service]; at != nil && at.runs() { // the hub has the last one of what has ended, too
 			at.add(r)
+			at.at = m.now
 		}
 		return
 	case r.State != "":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"vigil/internal/control"
 	"vigil/internal/event"
@@ -67,6 +68,32 @@ func TestLinesFit(t *testing.T) {
 	}
 }
 
+// TestSmall: a small terminal has services rather than events, and names that can be told apart.
+func TestSmall(t *testing.T) {
+	m := New()
+	for _, name := range []string{"application-server@1", "application-server@2", "c", "d", "e"} {
+		m.Update(Told{event.Record{Event: event.State, Service: name, State: event.PhaseUp, PID: 1}})
+	}
+	m.Update(tea.WindowSizeMsg{Width: 80, Height: 10})
+	text := strings.Join(m.lines(), "\n")
+	for _, want := range []string{"applica…erver@1 ", "applica…erver@2 ", "\x1b[32me  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestWide: characters that take two columns take them from the blanks behind them.
+func TestWide(t *testing.T) {
+	m := New()
+	for _, name := range []string{"サービス", "日本語サービスの名前@1", "é", "web"} {
+		m.Update(Told{event.Record{Event: event.State, Service: name, State: event.PhaseUp, PID: 1}})
+		if line := m.row(m.rows[name]); lipgloss.Width(line) != 80 || lipgloss.Width(line[:strings.Index(line, " up ")]) != m.nameWidth() {
+			t.Errorf("%d columns: %q", lipgloss.Width(line), line)
+		}
+	}
+}
+
 func TestQuestion(t *testing.T) {
 	m := filled(t)
 	var done []string
@@ -103,6 +130,20 @@ func TestEnded(t *testing.T) {
 	m.hear(&event.Record{Event: event.Sample, Service: "leak", PID: 7, Extra: []event.Field{{Key: "rss", JSON: "1"}}})
 	if m.rows["leak"].sampled {
 		t.Error("it uses something")
+	}
+}
+
+// TestOld: what was sampled long ago is not what is used now.
+func TestOld(t *testing.T) {
+	m := filled(t)
+	now := m.now
+	for age, want := range []string{"10.0%", "10.0%", "-"} {
+		if _, next := m.Update(clock(now.Add(time.Duration(age) * oldSample))); next == nil {
+			t.Error("it looks no more at the clock")
+		}
+		if got := strings.Fields(m.row(m.rows["db"]))[2]; got != want {
+			t.Errorf("after %d: %s, want %s", age, got, want)
+		}
 	}
 }
 

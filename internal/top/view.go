@@ -51,8 +51,11 @@ var (
 	faintStyle    = lipgloss.NewStyle().Faint(true)
 )
 
-// eventLines are those of the pane of events.
+// eventLines are those of the pane of events, where there is room.
 const eventLines = 6
+
+// paneLines leave two lines of three to the table.
+func (m *Model) paneLines() int { return min(eventLines, max(0, m.height-3)/3) }
 
 // View draws everything.
 func (m *Model) View() tea.View {
@@ -63,7 +66,7 @@ func (m *Model) View() tea.View {
 
 func (m *Model) lines() []string {
 	rows := m.sorted()
-	body := max(1, m.height-eventLines-3)
+	body := max(1, m.height-m.paneLines()-3)
 	var table []string
 	at := 0
 	for _, r := range rows {
@@ -138,7 +141,7 @@ func (m *Model) cells(of func(c column) string) string {
 		if width == 0 {
 			width = m.nameWidth()
 		}
-		text := fit(of(c), width)
+		text := fit(shorten(of(c), width), width)
 		if i > 1 { // figures stand at the right
 			text = strings.Repeat(" ", width-utf8.RuneCountInString(strings.TrimRight(text, " "))) + strings.TrimRight(text, " ")
 		}
@@ -182,7 +185,7 @@ func (m *Model) members(r *row) []string {
 // pane are the last events of the selected service.
 func (m *Model) pane() []string {
 	var lines []string
-	for i := len(m.events) - 1; i >= 0 && len(lines) < eventLines; i-- {
+	for i := len(m.events) - 1; i >= 0 && len(lines) < m.paneLines(); i-- {
 		r := &m.events[i]
 		if r.Service != m.selected {
 			continue
@@ -191,17 +194,40 @@ func (m *Model) pane() []string {
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
 		lines = append([]string{fit(cli.Printable(strings.Join(words, " ")), m.width)}, lines...)
 	}
-	for len(lines) < eventLines {
+	for len(lines) < m.paneLines() {
 		lines = append(lines, "")
 	}
 	return lines
 }
 
-// fit makes text exactly so wide.
-func fit(text string, width int) string {
-	runes := []rune(text)
-	if len(runes) > width {
-		return string(runes[:max(0, width)])
+// shorten leaves out the middle of what is too long: names of instances differ at their ends.
+func shorten(text string, width int) string {
+	if lipgloss.Width(text) <= width {
+		return text
 	}
-	return text + strings.Repeat(" ", width-len(runes))
+	runes := []rune(text)
+	last := len(runes)
+	for last > 0 && lipgloss.Width(string(runes[last-1:])) <= (width-1)/2 {
+		last--
+	}
+	end := string(runes[last:])
+	return begin(text, width-1-lipgloss.Width(end)) + "…" + end
+}
+
+// begin is what of the text is at most so wide.
+func begin(text string, width int) string {
+	if runes := []rune(text); len(runes) > 2*width {
+		text = string(runes[:max(0, 2*width)]) // each of them is measured below
+	}
+	for lipgloss.Width(text) > width && text != "" {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
+
+// fit makes text exactly so wide: some characters take two columns.
+func fit(text string, width int) string {
+	text = begin(text, width)
+	return text + strings.Repeat(" ", max(0, width-lipgloss.Width(text)))
 }

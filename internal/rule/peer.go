@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -33,4 +35,23 @@ func (c Codes) Has(code int) bool {
 		}
 	}
 	return false
+}
+
+// isAddress is true of HOST:PORT; the port may be the name of one.
+func isAddress(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" || port == "" {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err != nil || n > 0 && n <= maxPort
+}
+
+const maxPort = 65535
+
+// isURL is true of a URL that can be asked for.
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+		(u.Port() == "" || isAddress(u.Host))
 }
