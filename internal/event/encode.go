@@ -63,6 +63,7 @@ var columns = []column{
 	{"stages", func(r *Record) any { return &r.Stages }},
 	{"stage_at", func(r *Record) any { return &r.StageAt }},
 	{"kill_at", func(r *Record) any { return &r.KillAt }},
+	{"kill_in", func(r *Record) any { return &r.KillIn }},
 	{"eof_at", func(r *Record) any { return &r.EOFAt }},
 	{"clearing", func(r *Record) any { return &r.Clearing }},
 	{"for_good", func(r *Record) any { return &r.ForGood }},

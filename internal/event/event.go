@@ -157,6 +157,7 @@ type Record struct {
 	Stages   int           // signals of the stop that are still to be sent
 	StageAt  time.Duration // monotonic: the next of them
 	KillAt   time.Duration // monotonic: KILL
+	KillIn   time.Duration // the timeout-kill that this is of
 	EOFAt    time.Duration // monotonic: a logger that has not ended on end of file is stopped
 	Clearing bool          // what is left of the process group is being killed
 	ForGood  bool          // finish said: never again

@@ -23,7 +23,7 @@ func full() Record {
 		Dir: "1:2", Logger: "1:3", Boot: "b-1", Program: "run", Released: true, Start: 1 << 40, Term: true, Leaving: true,
 		Asked: true, Starts: 12, Count: 59, Since: at, ReadySince: at, StartedAt: 77*time.Hour + 1,
 		DueAt: time.Nanosecond, Delay: time.Second, Group: 812, Todo: "finish", Sent: "KILL", AskedWhy: "rule:mem",
-		Stages: 2, StageAt: 3 * time.Second, KillAt: 4 * time.Second, EOFAt: 5 * time.Second, Clearing: true, ForGood: true,
+		Stages: 2, StageAt: 3 * time.Second, KillAt: 4 * time.Second, KillIn: 3 * time.Second, EOFAt: 5 * time.Second, Clearing: true, ForGood: true,
 		Extra: []Field{{"mine", `{"a":[1,-2e3,null]}`}},
 	}
 }

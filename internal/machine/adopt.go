@@ -126,7 +126,7 @@ func (t *step) resume(r event.Record) {
 			t.RunPID = r.PID
 		}
 		t.Stages = t.set.DownSignal[max(0, len(t.set.DownSignal)-r.Stages):]
-		t.StageAt, t.KillAt = r.StageAt, r.KillAt
+		t.StageAt, t.KillAt, t.KillIn = r.StageAt, r.KillAt, r.KillIn
 	case "finish":
 		t.Role = Finish
 	default:

@@ -177,12 +177,26 @@ func (t *step) stop(c control.Command) {
 	t.ReadyAt, t.ReadyBy, t.FollowAt, t.Told = 0, 0, 0, false
 	t.endCheck()
 	if t.KillAt == 0 {
-		t.KillAt = t.after(t.set.TimeoutKill)
+		t.KillAt, t.KillIn = t.after(t.set.TimeoutKill), t.set.TimeoutKill
 	}
 	t.signalStop(c)
 	if first {
 		t.tell(event.Record{Event: event.Stopping, Why: t.Why})
 	}
+}
+
+// dueKill reports that a stop has had its time. Where timeout-kill has become longer meanwhile, it has that much more; where
+// it is gone, all of it.
+func (t *step) dueKill() bool {
+	at := t.KillAt
+	if !t.due(&t.KillAt) || t.Role != Run || t.set.TimeoutKill == 0 {
+		return false
+	}
+	if later := at + t.set.TimeoutKill - t.KillIn; t.KillIn != 0 && later > t.at.Mono {
+		t.KillAt, t.KillIn = later, t.set.TimeoutKill
+		return false
+	}
+	return true
 }
 
 // ask runs a control program before the signal of a command, if there is one.

@@ -106,7 +106,7 @@ func (t *step) forget() {
 	t.Fork, t.Told, t.ForkedAt, t.FollowAt = NoFork, false, 0, 0
 	t.ReadySince, t.StatusText = time.Time{}, ""
 	t.Stages = nil
-	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.FinishAt = 0, 0, 0, 0, 0
+	t.ReadyAt, t.ReadyBy, t.StageAt, t.KillAt, t.KillIn, t.FinishAt = 0, 0, 0, 0, 0, 0
 }
 
 // exitNoExec is how a stage ends that was not released, or whose exec failed.
@@ -338,7 +338,7 @@ func (t *step) ticked() {
 		t.sendStage()
 		t.do(Record{}) // so that it is not sent again
 	}
-	if t.due(&t.KillAt) && t.Role == Run && t.set.TimeoutKill != 0 {
+	if t.dueKill() {
 		t.Stages, t.StageAt = nil, 0
 		t.kill(t.PID, settings.TimeoutKill)
 	}

@@ -151,6 +151,7 @@ type State struct {
 	WatchAt  time.Duration // run has not said that it lives
 	StageAt  time.Duration // the next signal of a stop
 	KillAt   time.Duration // KILL to run's group
+	KillIn   time.Duration // the timeout-kill that this is of
 	FinishAt time.Duration // KILL to finish
 	ScriptAt time.Duration // KILL to the script
 	ClearAt  time.Duration // look again whether the process group is empty

@@ -21,7 +21,7 @@ func (w *world) normalize() {
 		Program: d.Program, Released: d.Released, Leaving: d.Leaving, Todo: d.Todo, Pending: d.Pending, Group: w.rename(d.Group),
 		Asked: d.Asked && (d.Program != "" || d.Todo == todoFinish), StartedAt: w.now, DueAt: w.ahead(d.DueAt),
 		Term: d.Term && d.State == event.PhaseStopping, Stages: d.Stages, StageAt: w.ahead(d.StageAt),
-		KillAt: w.ahead(d.KillAt), EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
+		KillAt: w.ahead(d.KillAt), KillIn: d.KillIn, EOFAt: w.ahead(d.EOFAt), Clearing: d.Clearing, ForGood: d.ForGood,
 		Flaps: w.recent(d.Flaps), Retries: min(d.Retries, w.set.Flap.Retries), Exit: w.verdict(d.Exit), Forked: d.Forked,
 	}
 	if d.Start != 0 {

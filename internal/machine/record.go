@@ -36,7 +36,7 @@ func (s State) Fill(r *event.Record) {
 	r.Since, r.ReadySince = s.Since, s.ReadySince
 	r.StartedAt, r.DueAt, r.Delay = s.StartedAt, s.NextAt, s.Delay
 	r.Group, r.Sent, r.AskedWhy = s.RunPID, string(s.Sent), s.Why
-	r.Stages, r.StageAt, r.KillAt, r.EOFAt = len(s.Stages), s.StageAt, s.KillAt, s.EOFAt
+	r.Stages, r.StageAt, r.KillAt, r.KillIn, r.EOFAt = len(s.Stages), s.StageAt, s.KillAt, s.KillIn, s.EOFAt
 	r.Clearing, r.ForGood, r.Todo = s.Clearing, s.ForGood, s.todo()
 	r.Pending = s.pending()
 }
