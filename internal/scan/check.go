@@ -116,20 +116,32 @@ func (c *checker) service(path string) {
 		c.say(run, "file does not exist")
 	}
 	c.program(run)
-	for _, name := range []string{svdir.Finish, svdir.Reload, svdir.Check, svdir.PreStart, svdir.PostReady, svdir.PreStop, svdir.PostStop} {
-		if lookAtRun(path+"/"+name) == ProgramRunnable { // else Settings.Read says what is wrong
-			c.interpreter(path + "/" + name)
+	optional := []string{svdir.Finish, svdir.Reload, svdir.Check, svdir.PreStart, svdir.PostReady, svdir.PreStop, svdir.PostStop}
+	controls, _ := os.ReadDir(path + "/" + svdir.Control) // Settings.Read says what is wrong
+	for _, e := range controls {
+		if settings.IsControl(e.Name()) {
+			optional = append(optional, svdir.Control+"/"+e.Name())
 		}
 	}
-	controls, err := os.ReadDir(path + "/" + svdir.Control)
-	if err == nil {
-		for _, e := range controls {
-			c.program(path + "/" + svdir.Control + "/" + e.Name())
+	for _, name := range optional {
+		c.optional(path + "/" + name)
+	}
+	for _, k := range settings.Keys {
+		if file := path + "/" + k.Name; lookAtRun(file) == ProgramDangling {
+			c.say(file, ProgramDangling.wrong())
 		}
-	} else if !errors.Is(err, unix.ENOENT) {
-		c.say(path+"/"+svdir.Control, cli.Cause(err))
 	}
 	c.settings(path)
+}
+
+// optional checks a program that need not be there, as far as Settings.Read does not say what is wrong.
+func (c *checker) optional(path string) {
+	switch program := lookAtRun(path); program { //nolint:exhaustive // the others are no programs
+	case ProgramRunnable:
+		c.interpreter(path)
+	case ProgramEmpty, ProgramDangling:
+		c.say(path, program.wrong())
+	}
 }
 
 // program checks a program that need not be there.
@@ -208,7 +220,7 @@ func (c *checker) settings(path string) {
 	defer func() { _ = unix.Close(dir) }() // nothing was written
 	s := settings.Default()
 	for _, p := range append(s.Read(dir), s.ReadForks(dir)...) {
-		if errors.Is(p.Err, settings.ErrNotExecutable) {
+		if errors.Is(p.Err, settings.ErrNotExecutable) || errors.Is(p.Err, unix.ENOTDIR) {
 			c.say(path+"/"+p.File, cli.Cause(p.Err)) // that is of no line
 			continue
 		}

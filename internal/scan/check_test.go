@@ -57,11 +57,19 @@ func TestCheck(t *testing.T) {
 	}
 	put("settings/finish", good, 0o600)
 	put("settings/control/t", "text\n", 0o700)
+	put("settings/control/d", good, 0o600)
+	put("settings/control/x", "", 0o700)
+	put("settings/control/readme", "text\n", 0o600)
+	put("files/run", good, 0o700)
+	for _, name := range []string{"control", "needs", "env", "hooks"} {
+		put("files/"+name, "x\n", 0o600)
+	}
+	put("files/finish", "", 0o700)
 	put("settings/env/a=b", "", 0o600)
 	put("no-run/log/run", good, 0o700)
 	put("bad\x01name/run", good, 0o700)
-	for name, target := range map[string]string{"again": "good", "nowhere": "gone", "loop": "z-loop"} {
-		if err := os.Symlink(target, filepath.Join(dir, "z-"+name)); err != nil {
+	for name, target := range map[string]string{"z-again": "good", "z-nowhere": "gone", "z-loop": "z-loop", "files/check": "gone", "files/restart": "gone"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,6 +79,13 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `bad\x01name: name has a control character or a slash
+files/finish: is empty
+files/check: is a symbolic link to nothing
+files/restart: is a symbolic link to nothing
+files/control: not a directory
+files/hooks: not a directory
+files/needs: not a directory
+files/env: not a directory
 no-run/run: file does not exist
 run-dos/run: has a carriage return at the end of its first line
 run-empty/run: is empty
@@ -81,10 +96,12 @@ run-no-name/run: names no interpreter after #!
 run-text/run: begins neither with #! nor as a program does
 settings/hooks/pre-stop: begins neither with #! nor as a program does
 settings/control/t: begins neither with #! nor as a program does
+settings/control/x: is empty
 settings/flap: no line in it
 settings/timeout-kill:3: ` + "TIME" + `
 settings/probe:1: not tcp HOST:PORT, unix PATH, http URL [CODES] or exec PROG [ARG …]
 settings/finish: not executable
+settings/control/d: not executable
 settings/needs/a:1: not empty and not bind
 settings/env/a=b: not a variable's name
 web@/instances:2: 11 is more than svscan -n allows

@@ -78,8 +78,13 @@ func hasURL(word string) bool {
 type Hooks struct{ PreStart, PostReady, PreStop, PostStop bool }
 
 func (s *Settings) hooks(dir int, problems *[]Problem) (h Hooks) {
-	if unix.Faccessat(dir, svdir.Hooks, unix.F_OK, 0) != nil {
+	var st unix.Stat_t
+	switch err := unix.Fstatat(dir, svdir.Hooks, &st, 0); {
+	case err != nil:
 		return h
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		*problems = append(*problems, Problem{svdir.Hooks, unix.ENOTDIR})
+		return s.Hooks
 	}
 	h.PreStart = s.program(dir, svdir.PreStart, problems)
 	h.PostReady = s.program(dir, svdir.PostReady, problems)

@@ -198,12 +198,15 @@ func (s *Settings) Read(dir int) []Problem {
 	s.Check = there.mayHave(svdir.Check) && s.program(dir, svdir.Check, &problems)
 	s.NotifySocket = there.mayHave(NotifySocket) && unix.Faccessat(dir, NotifySocket, unix.F_OK, 0) == nil
 	s.Vital = there.mayHave(svdir.Essential) && unix.Faccessat(dir, svdir.Essential, unix.F_OK, 0) == nil
-	s.Control, s.Hooks = "", Hooks{}
 	if there.mayHave(svdir.Control) {
-		s.Control = controlPrograms(dir)
+		s.Control = s.controls(dir, &problems)
+	} else {
+		s.Control = ""
 	}
 	if there.mayHave(svdir.Hooks) {
 		s.Hooks = s.hooks(dir, &problems)
+	} else {
+		s.Hooks = Hooks{}
 	}
 	if there.mayHave(svdir.Needs) {
 		s.Needs = s.needs(dir, &problems)
@@ -331,20 +334,27 @@ func Executable(dir int, name string) error {
 	return nil
 }
 
-// controlPrograms returns the letters of control/ that are programs.
-func controlPrograms(dir int) string {
+// controls returns the letters of control/ that are programs.
+func (s *Settings) controls(dir int, problems *[]Problem) string {
 	fd, err := unix.Openat(dir, svdir.Control, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if errors.Is(err, unix.ENOENT) {
 		return ""
+	}
+	if err != nil {
+		*problems = append(*problems, Problem{svdir.Control, err})
+		return s.Control
 	}
 	d := os.NewFile(uintptr(fd), svdir.Control)
 	defer func() { _ = d.Close() }() // it is only read
 	var letters []byte
 	names, _ := d.Readdirnames(-1) // what could be read counts
 	for _, name := range names {
-		if len(name) == 1 && Executable(fd, name) == nil {
+		if IsControl(name) && s.program(dir, svdir.Control+"/"+name, problems) {
 			letters = append(letters, name[0])
 		}
 	}
 	return string(letters)
 }
+
+// IsControl reports that a file of control/ is to be run at a command.
+func IsControl(name string) bool { return len(name) == 1 }

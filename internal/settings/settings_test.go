@@ -155,6 +155,36 @@ func TestWrongLines(t *testing.T) {
 	}
 }
 
+// TestWrongDirectories: what is no directory is named, and what was good in it holds; so is a program that is none.
+func TestWrongDirectories(t *testing.T) {
+	dir, fd := open(t, map[string]string{"control/t": "", "hooks/pre-stop": "", "needs/db": ""})
+	s := Default()
+	if problems := s.Read(fd); problems != nil {
+		t.Fatal(problems)
+	}
+	before := s
+	for _, name := range []string{"control", "hooks", "needs"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.Rename(path, path+".good"), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		problems := s.Read(fd)
+		if len(problems) != 1 || problems[0].File != name || !reflect.DeepEqual(s, before) {
+			t.Errorf("%s: %v, %+v", name, problems, s)
+		}
+		if err := errors.Join(os.Remove(path), os.Rename(path+".good", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "control/t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	problems := s.Read(fd)
+	if len(problems) != 1 || problems[0] != (Problem{"control/t", ErrNotExecutable}) || s.Control != "" {
+		t.Errorf("%v, %q", problems, s.Control)
+	}
+}
+
 // TestForks: the file is a flag, or has the path of the pid file; a wrong one keeps what it was.
 func TestForks(t *testing.T) {
 	dir, fd := open(t, nil)
