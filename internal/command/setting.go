@@ -65,7 +65,7 @@ func (v *Value) Source() string {
 // Directory returns the service directory that a name means. A template is itself here.
 func Directory(scan, name string) (string, error) {
 	dir := name
-	if _, err := os.Lstat(name); err != nil && !filepath.IsAbs(name) && filepath.IsLocal(name) {
+	if !svdir.IsHere(scan, name) && !filepath.IsAbs(name) && filepath.IsLocal(name) {
 		dir = filepath.Join(scan, name)
 	}
 	if !svdir.IsService(dir) {

@@ -45,18 +45,15 @@ func isOwnOf(own, scan string) bool {
 // A Found service is what the user called it and the path of its directory.
 type Found struct{ Name, Dir string }
 
-// Find returns the services that name means: the path itself if it exists, else the service
-// NAME of scan; a name with *, ? or [ that is no existing path is a pattern over scan, where *
+// Find returns the services that name means: the path itself if it is a directory, else the service
+// NAME of scan; a name with *, ? or [ that is no such path is a pattern over scan, where *
 // does not match a slash. A single name is returned even when nothing is there. The name of a template
 // means its instances in the order of their numbers.
 func Find(scan, name string) ([]Found, error) {
 	if IsTemplate(filepath.Base(name)) {
 		return findInstances(scan, name)
 	}
-	if _, err := os.Lstat(name); err == nil {
-		return []Found{{name, name}}, nil
-	}
-	if isPath(name) {
+	if isPath(name) || IsHere(scan, name) {
 		return []Found{{name, name}}, nil
 	}
 	if !strings.ContainsAny(name, "*?[") {
@@ -89,7 +86,7 @@ func byName(a, b Found) int { return Compare(a.Name, b.Name) }
 func findInstances(scan, name string) ([]Found, error) {
 	dir, template := filepath.Split(name)
 	in := dir
-	if _, err := os.Lstat(name); err != nil && !isPath(name) {
+	if !isPath(name) && !isDirectory(name) {
 		in = filepath.Join(scan, dir)
 	}
 	entries, err := os.ReadDir(filepath.Clean(in))
@@ -108,6 +105,24 @@ func findInstances(scan, name string) ([]Found, error) {
 	}
 	slices.SortFunc(found, byName)
 	return found, nil
+}
+
+// IsHere reports that a name is a path: of a directory, or of anything else where the scan directory has no entry of that
+// name.
+func IsHere(scan, name string) bool {
+	if isDirectory(name) {
+		return true
+	}
+	if _, err := os.Lstat(name); err != nil {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(scan, name))
+	return err != nil
+}
+
+func isDirectory(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
 }
 
 // isPath reports that a name is to be taken as a path, whatever is there.
