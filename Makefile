@@ -111,7 +111,7 @@ fuzz:
 	done
 
 bench: bin
-	.ci/deps $(TOOLS) supervisor
+	.ci/deps $(TOOLS)
 	$(GO) run ./internal/bench $(BENCH)
 
 # The ratios to runit's of a few rows, against those of the last commit that changed them: BENCHED writes these.
