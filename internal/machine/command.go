@@ -189,7 +189,11 @@ func (t *step) stop(c control.Command) {
 // it is gone, all of it.
 func (t *step) dueKill() bool {
 	at := t.KillAt
-	if !t.due(&t.KillAt) || t.Role != Run || t.set.TimeoutKill == 0 {
+	if !t.due(&t.KillAt) || t.Role != Run {
+		return false
+	}
+	if t.set.TimeoutKill == 0 {
+		t.KillIn = 0
 		return false
 	}
 	if later := at + t.set.TimeoutKill - t.KillIn; t.KillIn != 0 && later > t.at.Mono {

@@ -116,7 +116,7 @@ func (t *step) follow(h Heir) {
 
 // stopHeir sends an heir what the process before it was sent.
 func (t *step) stopHeir() {
-	if t.set.TimeoutKill != 0 && t.KillAt == 0 {
+	if t.set.TimeoutKill != 0 && t.KillIn != 0 && t.KillAt == 0 { // that was KILL
 		t.kill(t.PID, settings.TimeoutKill)
 		return
 	}
