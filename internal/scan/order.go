@@ -2,6 +2,7 @@ package scan
 
 import (
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -9,15 +10,23 @@ import (
 	"vigil/internal/svdir"
 )
 
-// wake has those look again that wait for a service of this name, which was not there before: they can
-// subscribe to nothing that is not there. The byte is no command.
-func (s *scanner) wake(name string) {
-	var st unix.Stat_t
+// wakeWaiting has those look again that wait for services which were not there before: they can subscribe to nothing
+// that is not there. The byte is no command.
+func (s *scanner) wakeWaiting() {
+	if len(s.arrived) == 0 {
+		return
+	}
 	for _, v := range s.services {
-		if v.settled && unix.Lstat(v.name+"/"+svdir.Needs+"/"+name, &st) == nil {
+		needs := v.name + "/" + svdir.Needs
+		if !v.settled || unix.Access(needs, unix.F_OK) != nil {
+			continue
+		}
+		var st unix.Stat_t
+		if slices.ContainsFunc(s.arrived, func(name string) bool { return unix.Lstat(needs+"/"+name, &st) == nil }) {
 			_ = fifo.Send(unix.AT_FDCWD, v.name+"/"+svdir.Supervise+"/"+svdir.Control, []byte{'\n'}) // who has just been started looks by itself
 		}
 	}
+	s.arrived = s.arrived[:0]
 }
 
 // end brings everything down: each service when those are gone that need it.

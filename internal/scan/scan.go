@@ -76,6 +76,7 @@ type scanner struct {
 	trial              trial
 	triedBefore        string        // what the svscan before an upgrade has tried, as a reason for supervise
 	following          []follower    // supervises that replace themselves now
+	arrived            []string      // services that were not there before, and that others may wait for
 	followLook         time.Duration // when to look at them again
 	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
@@ -243,6 +244,7 @@ func (s *scanner) loop() {
 	defer timer.Stop()
 	for {
 		s.look()
+		s.wakeWaiting()
 		again := s.work()
 		s.endTrial()
 		s.killLate()
