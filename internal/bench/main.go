@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 || b.services < 1 || b.rounds < 1 || b.tries < 1 || b.arriving < 1 {
 		return cli.UsageError("bench [-n SERVICES] [--rounds N] [--tries N] [--arrivals N] [--idle DURATION]")
 	}
+	if len(b.grow) < 2 {
+		return cli.UsageError("--grow: there is no line through one number of services")
+	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	p := cli.NewPrinter("bench", stderr)
