@@ -22,7 +22,8 @@ const (
 	leaveDir = svdir.ScanOwn + "/" + svdir.Leave
 )
 
-// A leftPipe is the FIFO in which supervises of several services say which of them have left.
+// A leftPipe is the FIFO in which supervises of several services say which of them have left, and in which one that ends
+// leaves the last event of a service for which the events FIFO had no room.
 type leftPipe struct {
 	file  *os.File
 	raw   syscall.RawConn
@@ -103,6 +104,8 @@ func (s *scanner) takeLeft() {
 		for line := range strings.Lines(string(text)) {
 			if d, ok := svdir.ParseDeparture(line); ok {
 				s.left(d)
+			} else if r, err := event.DecodeEvent([]byte(line)); err == nil && r.By == "" {
+				s.out.send([]byte(line))
 			}
 		}
 		if err := s.own.left.consume(len(text)); err != nil {

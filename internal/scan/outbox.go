@@ -1,13 +1,17 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
+	"vigil/internal/event"
 	"vigil/internal/fifo"
 )
 
@@ -80,6 +84,15 @@ func (o *outbox) send(line []byte) {
 	o.flush()
 }
 
+// forget drops the last events of what had a name before, because another gets it: the hub, which may hear of the other
+// first, would take them for the other's.
+func (o *outbox) forget(name string) {
+	service := append(event.AppendString([]byte(`"service":`), name), ',')
+	o.queue = slices.DeleteFunc(o.queue, func(line []byte) bool {
+		return bytes.Contains(line, service) && !bytes.Contains(line, []byte(`,"by":`)) // that is ours
+	})
+}
+
 func (o *outbox) flush() {
 	for len(o.queue) > 0 {
 		err := fifo.Write(o.fd, o.queue[0])
@@ -115,4 +128,15 @@ func (o *outbox) wait() {
 		_ = errors.Join(err, f.Close()) // the flush that follows finds out
 		o.room <- struct{}{}
 	}()
+}
+
+// tell writes an event.
+func (s *scanner) tell(r event.Record) {
+	if err := s.own.count(&r); err != nil && !s.lost {
+		s.sayOnce("unable to write " + stateFile + ": " + cli.Cause(err))
+	}
+	if r.Event == event.Added {
+		s.out.forget(r.Service)
+	}
+	s.out.send(r.AppendFit(nil, eventSize))
 }

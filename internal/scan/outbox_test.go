@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -37,5 +38,17 @@ func TestFullFIFOKeepsEvents(t *testing.T) {
 	}
 	if len(o.queue) != 0 {
 		t.Errorf("%d are left", len(o.queue))
+	}
+}
+
+// What another gets the name of has no last event any more that the hub could take for the other's.
+func TestOutboxForgets(t *testing.T) {
+	ours := `{"v":1,"n":3,"service":"web","by":"svscan","event":"removed"}` + "\n"
+	others := `{"v":1,"n":9,"service":"web/log","event":"unsupervised"}` + "\n"
+	last := `{"v":1,"n":9,"service":"web","event":"unsupervised","reason":",\"by\":"}` + "\n"
+	o := outbox{queue: [][]byte{[]byte(last), []byte(ours), []byte(others)}}
+	o.forget("web")
+	if got := string(bytes.Join(o.queue, nil)); got != ours+others {
+		t.Errorf("what is left is %q", got)
 	}
 }

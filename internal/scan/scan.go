@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
-	"vigil/internal/event"
 )
 
 // A Config is what svscan was told on its command line and by its environment.
@@ -388,12 +387,4 @@ func (s *scanner) due() time.Duration {
 		}
 	}
 	return due
-}
-
-// tell writes an event.
-func (s *scanner) tell(r event.Record) {
-	if err := s.own.count(&r); err != nil && !s.lost {
-		s.sayOnce("unable to write " + stateFile + ": " + cli.Cause(err))
-	}
-	s.out.send(r.AppendFit(nil, eventSize))
 }

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/fifo"
+	"vigil/internal/svdir"
 )
 
 // eventsHeld bounds the records that wait for a full FIFO: the oldest, and the newest one. What does
@@ -136,6 +138,28 @@ func (p *eventPipe) settle() error {
 		return err != nil || !p.holds()
 	})
 	return err
+}
+
+// bequeath gives the newest record to svscan, which has it wait for the hub: that finds by its number how many are
+// missing before it. It reports false if there is no svscan.
+func (p *eventPipe) bequeath() bool {
+	if !p.holds() {
+		return false
+	}
+	fd, err := fifo.OpenWrite(unix.AT_FDCWD, filepath.Join(filepath.Dir(p.path), svdir.Left))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }() // the write was looked at
+	for {
+		err := fifo.Write(fd, p.held[len(p.held)-1])
+		if !errors.Is(err, unix.EAGAIN) {
+			return err == nil
+		}
+		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(settleTime.Milliseconds())); n == 0 {
+			return false
+		}
+	}
 }
 
 // unread is how many records nobody has been told of.

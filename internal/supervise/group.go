@@ -298,17 +298,28 @@ func (g *group) leave(s *service) {
 	g.status = max(g.status, status)
 	s.closeNeeds()
 	go func() {
-		if err := s.events.settle(); err != nil {
-			s.messages.warn("unable to write events: " + cli.Cause(err))
-		} else if n := s.events.unread(); n > 0 {
-			s.messages.warn("unable to write the last " + strconv.Itoa(n) + " events: nobody has read those before")
-		}
+		s.settle()
 		s.messages.close()
 		if !g.isAlone {
 			g.tellLeft(s, status)
 		}
 		g.inbox <- note{kind: noteLeft}
 	}()
+}
+
+// settle has the last events told.
+func (s *service) settle() {
+	if err := s.events.settle(); err != nil {
+		s.messages.warn("unable to write events: " + cli.Cause(err))
+		return
+	}
+	n := s.events.unread()
+	if s.events.bequeath() {
+		n--
+	}
+	if n > 0 {
+		s.messages.warn("unable to write " + strconv.Itoa(n) + " of the last events: nobody has read those before")
+	}
 }
 
 // openLeft opens the FIFO in which svscan is told who has left while others have not.
