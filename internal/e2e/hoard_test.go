@@ -33,12 +33,16 @@ func hoardMain(args []string) int {
 	}
 }
 
-// condition tells scripts whether the commands have the race detector, [race], and what the kernel has: [pidfd-exit], the ioctl PIDFD_GET_INFO with the exit
-// status of a process that was reaped (Linux 6.15).
+// condition tells scripts whether the commands have the race detector, [race], whether a file can be mounted as a disk with
+// ext4, [loop], and what the kernel has: [pidfd-exit], the ioctl PIDFD_GET_INFO with the exit status of a process that was
+// reaped (Linux 6.15).
 func condition(name string) (bool, error) {
 	switch name {
 	case "race":
 		return raceEnabled, nil
+	case "loop":
+		_, errTool := exec.LookPath("mkfs.ext4")
+		return os.Geteuid() == 0 && errTool == nil && unix.Access("/dev/loop-control", unix.W_OK) == nil, nil
 	case "pidfd-exit":
 	default:
 		return false, fmt.Errorf("unknown condition %s", name)
