@@ -173,6 +173,7 @@ func (s *scanner) open() error {
 	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
 	if s.legacy != nil {
 		s.out.queue = s.legacy.unsent
+		s.out.flush()
 	}
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int][]*post), make(map[string]bool)
 	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
