@@ -2,13 +2,13 @@ package monitor
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"vigil/internal/cli"
 	"vigil/internal/rule"
 	"vigil/internal/svdir"
 )
@@ -25,7 +25,7 @@ func Check(scan string, w io.Writer) (wrong int, err error) {
 		complain := func(file string, why error) {
 			if why != nil {
 				wrong++
-				_, errWrite := fmt.Fprintf(w, "%s/%s: %s\n", f.Name, file, cause(why))
+				_, errWrite := io.WriteString(w, cli.Printable(f.Name+"/"+file+": "+cause(why))+"\n")
 				if err == nil {
 					err = errWrite
 				}
