@@ -43,7 +43,8 @@ type own struct {
 	self       svdir.Holder
 	state      *os.File
 	unread     *os.File
-	n          uint64 // events that svscan has told so far
+	rest       [][]byte // of the events that nobody had read, those for which the FIFO has no room
+	n          uint64   // events that svscan has told so far
 	reaped     []string
 }
 

@@ -170,11 +170,11 @@ func (s *scanner) open() error {
 	if err := own.readState(); err != nil {
 		s.print.Warn("read", stateFile, err)
 	}
-	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1)}
+	s.out = outbox{fd: own.fifo, room: make(chan struct{}, 1), queue: own.rest}
 	if s.legacy != nil {
 		s.out.queue = s.legacy.unsent
-		s.out.flush()
 	}
+	s.out.flush()
 	s.services, s.pids, s.dirty = make(map[ID]*service), make(map[int][]*post), make(map[string]bool)
 	s.said, s.moved, s.aides = make(Said), make(map[string]bool), newAides(&s.Config)
 	s.templates, s.logged = make(map[string]*template), make(map[int32]*service)

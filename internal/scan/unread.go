@@ -47,8 +47,7 @@ func (o *own) keepUnread(waiting [][]byte) error {
 	return err
 }
 
-// giveUnread puts back into the FIFO what the svscan before has kept. What does not fit is lost, and
-// the hub sees the hole in the count.
+// giveUnread puts back into the FIFO what the svscan before has kept. What does not fit waits in rest.
 func (o *own) giveUnread() error {
 	content, err := os.ReadFile(unreadFile)
 	if err != nil {
@@ -56,8 +55,11 @@ func (o *own) giveUnread() error {
 	}
 	text, _, _ := bytes.Cut(content, []byte{0})
 	for line := range bytes.Lines(text) {
-		if len(line) > eventSize || line[len(line)-1] != '\n' || fifo.Write(o.fifo, line) != nil {
+		if len(line) > eventSize || line[len(line)-1] != '\n' {
 			break
+		}
+		if len(o.rest) > 0 || fifo.Write(o.fifo, line) != nil {
+			o.rest = append(o.rest, line)
 		}
 	}
 	_, err = o.unread.WriteAt(make([]byte, len(text)), 0)
