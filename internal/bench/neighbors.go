@@ -75,7 +75,8 @@ func fillFifodir(dir string) (end func() error, err error) {
 	return end, nil
 }
 
-// A neighborhood is the services of a suite: one that is in trouble, those of the same supervise, and as many others.
+// A neighborhood is the services of a suite: one that is in trouble, those of the same supervise, and as many others. What
+// came while svscan started may have a supervise of its own.
 type neighborhood struct {
 	victim    string
 	near, far []string
@@ -87,11 +88,17 @@ func (s *suite) neighborhood() (n neighborhood, err error) {
 	if err != nil {
 		return n, err
 	}
-	n.victim = names[0]
-	for _, name := range names[1:] {
-		if pids[name] == pids[n.victim] {
+	members := map[int]int{}
+	for _, pid := range pids {
+		members[pid]++
+	}
+	n.victim = slices.MaxFunc(names, func(a, b string) int { return members[pids[a]] - members[pids[b]] })
+	for _, name := range names {
+		switch {
+		case name == n.victim:
+		case pids[name] == pids[n.victim]:
 			n.near = append(n.near, name)
-		} else {
+		default:
 			n.far = append(n.far, name)
 		}
 	}
