@@ -191,6 +191,20 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
+// A run whose start svmon has not heard of, because events were lost, is a run of its own: its rules act for it, too.
+func TestUnheardStart(t *testing.T) {
+	m, s := world(t, "age > 0s")
+	for _, pid := range []int{7, 8} {
+		m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, Ready: true, PID: pid, Start: 1}, time.Now())
+		for range 2 {
+			m.observe(s, s.checks.of("x"), observation{outcome: rule.Breach})
+		}
+	}
+	if got := m.out.kinds(t); got != "rule-bad rule-bad" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestOperatorOverrules(t *testing.T) {
 	m, s := world(t, "age > 0s")
 	s.checks.of("x").count, _ = s.checks.of("x").count.Add(s.checks.of("x").rule, rule.Breach)

@@ -162,7 +162,7 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 	}
 	if pid != s.pid {
 		s.pid, s.start = pid, r.Start
-		if pid != 0 && r.Event != event.State {
+		if pid != 0 {
 			m.begun(s)
 		}
 	}
