@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -33,6 +34,9 @@ func metrics(ctx context.Context, args []string, stderr io.Writer) error {
 	every, err := settings.ParseDuration(*interval)
 	if err != nil || every < time.Second || f.NArg() != 1 {
 		return cli.UsageError("svmon metrics [-i INTERVAL] FILE; an interval is 1s or more")
+	}
+	if fi, err := os.Lstat(f.Arg(0)); err == nil && !fi.Mode().IsRegular() {
+		return cli.UsageError(strconv.Quote(f.Arg(0)) + " is no regular file, and would be replaced by one")
 	}
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()

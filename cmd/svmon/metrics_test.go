@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,5 +79,17 @@ func TestMetricsOld(t *testing.T) {
 		if !found["vigil_service_up"] || found["vigil_service_resident_bytes"] != want || found["vigil_service_processes"] != want {
 			t.Errorf("%v older than it may be: %v", age, found)
 		}
+	}
+}
+
+// What is no file of ours is not replaced: /dev/stdout is a link.
+func TestMetricsReplacesNoLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "stdout")
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	err := metrics(t.Context(), []string{link}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("%v", err)
 	}
 }
