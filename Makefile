@@ -45,7 +45,7 @@ RACED := TestScripts/(subscriber_|command_socket|scan_re|survive_sv|instance_sca
 
 # Those that it runs with three services in each supervise: what has two or more, and is not about such supervises
 # anyway. `make test-dense` runs all.
-DENSE := TestScripts/(bad_(blocks|ignores|ready|settings)|fault_no_proc|instance_away|needs_|policy_|ready_|scan_(container|essential|remove)|supervise_(down|log_r)|survive_(all|away|leftover|removed|tree|upgrade_all))
+DENSE := TestScripts/(bad_(blocks|ignores|ready|settings)|fault_no_proc|instance_(away|killed)|needs_|policy_|ready_|scan_(container|essential|remove)|supervise_(down|log_r)|survive_(all|away|leftover|removed|tree|upgrade_all))
 
 # A machine that has much else to do is no failure.
 PATIENCE := -timeout 60m
