@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"vigil/internal/event"
 )
 
 // A signal that comes while the question is asked is no death.
@@ -50,5 +52,42 @@ func TestEndedBesideSignals(t *testing.T) {
 	asked.Store(true)
 	if err := <-storm; err != nil {
 		t.Error(err)
+	}
+}
+
+// How a process has ended can be told whenever its parent reaps it.
+func TestWaitBesideReaping(t *testing.T) {
+	for range 500 {
+		cmd := exec.Command("true")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		start, err := StartTime(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := Open(cmd.Process.Pid, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan event.Exit)
+		go func() {
+			exit, _ := h.Wait() // an error leaves it unknown
+			waited <- exit
+		}()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		exit := <-waited
+		_, told := h.status(int(h.file.Fd()))
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+		if !told {
+			t.Skip("this kernel does not keep it: Linux 6.15 does")
+		}
+		if !exit.OK() {
+			t.Fatalf("it has ended by %+v", exit)
+		}
 	}
 }

@@ -259,9 +259,9 @@ func (h *Handle) status(fd int) (int, bool) {
 	st, err := readStat(h.pid)
 	if err == nil && st.start == h.start && st.zombie() {
 		var owner unix.Stat_t
-		err := unix.Stat("/proc/"+strconv.Itoa(h.pid), &owner)
-		visible := err == nil && (os.Geteuid() == 0 || int(owner.Uid) == os.Geteuid())
-		return st.exitCode, visible
+		if unix.Stat("/proc/"+strconv.Itoa(h.pid), &owner) == nil { // else it has been reaped meanwhile
+			return st.exitCode, os.Geteuid() == 0 || int(owner.Uid) == os.Geteuid()
+		}
 	}
 	info := pidfdInfo{mask: pidfdInfoExit}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))

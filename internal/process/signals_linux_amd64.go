@@ -72,6 +72,22 @@ func (s *Signals) Wake() error {
 // Take returns the signals that have come since it was called last.
 func (s *Signals) Take() SignalSet { return SignalSet(atomic.SwapUint64(&signalsCame, 0)) }
 
+// Ignore has the signals ignored, also by a binary that replaces this one, until restore is called. signal.Ignore could
+// end the process: by a signal that was on its way to Go's handler, which takes it for none of its own then.
+func Ignore(sigs ...syscall.Signal) (restore func(), err error) {
+	was := make([]action, len(sigs))
+	for i, sig := range sigs {
+		if err := swapAction(sig, action{handler: sigIgn}, &was[i]); err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		for i, sig := range sigs {
+			_ = setAction(sig, was[i]) // it was valid before
+		}
+	}, nil
+}
+
 // action is the kernel's struct sigaction.
 type action struct {
 	handler  uintptr
@@ -87,8 +103,14 @@ const (
 	saRestart  = 0x10000000
 )
 
-func setAction(sig syscall.Signal, a action) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&a)), 0, unsafe.Sizeof(a.mask), 0, 0)
+// sigIgn is the handler that is none.
+const sigIgn = 1
+
+func setAction(sig syscall.Signal, a action) error { return swapAction(sig, a, nil) }
+
+func swapAction(sig syscall.Signal, a action, was *action) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&a)),
+		uintptr(unsafe.Pointer(was)), unsafe.Sizeof(a.mask), 0, 0)
 	if errno != 0 {
 		return errno
 	}

@@ -68,3 +68,11 @@ func (s *Signals) Wait() error {
 
 // Take returns the signals that have come since it was called last.
 func (s *Signals) Take() SignalSet { return SignalSet(s.came.Swap(0)) }
+
+// Ignore has the signals ignored, also by a binary that replaces this one, until they are asked for again.
+func Ignore(sigs ...syscall.Signal) (restore func(), err error) {
+	for _, sig := range sigs {
+		signal.Ignore(sig)
+	}
+	return func() {}, nil
+}

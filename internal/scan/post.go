@@ -47,6 +47,7 @@ type post struct {
 	tellAt  time.Duration   // when to try that next
 	tellBy  time.Duration   // when to do it whatever it looks like
 	upgrade bool            // it has to be told to upgrade itself
+	again   bool            // it has left already, but not yet ended, and is to be started again
 }
 
 // ended is the end of a supervise that is not our child.
@@ -305,6 +306,15 @@ func (p *post) isListening() bool {
 	return true
 }
 
+// isEnding reports that the supervise has left, as everybody can see, but not told us so.
+func (p *post) isEnding() bool {
+	if p.phase != phaseRunning && p.phase != phaseHeld || p.isListening() {
+		return false
+	}
+	r, err := p.readState()
+	return err == nil && r.Supervise == p.pid && r.Leaving
+}
+
 // reap takes what the kernel has of dead children.
 func (s *scanner) reap() {
 	ours := func(pid int) bool { return s.isChild(pid) || pid == s.trial.pid }
@@ -353,14 +363,17 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 		end = EndLocked
 	}
 	lived := now - p.restart.Started
-	pid := p.pid
-	p.pid, p.start, p.phase = 0, 0, phaseWaiting
+	pid, again := p.pid, p.again
+	p.pid, p.start, p.phase, p.again = 0, 0, phaseWaiting, false
 	p.restart = p.restart.After(end, s.Runit, now)
 	switch end {
 	case EndLeft:
-		if p.leaving || p.retired {
+		switch {
+		case p.leaving, p.retired:
 			p.phase = phaseEmpty
-		} else if p.restart.Stays {
+		case again:
+			p.restart = Restart{Due: now}
+		case p.restart.Stays:
 			p.phase = phaseStopped
 		}
 		s.lostEssential(p)

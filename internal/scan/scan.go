@@ -48,7 +48,7 @@ type scanner struct {
 	logs    *logWatch          // nil while no service has a logger
 	logged  map[int32]*service // by the numbers of that watch
 	env     []string
-	signals chan os.Signal
+	signals signals
 	child   chan os.Signal
 	ended   chan ended // supervises of another svscan
 
@@ -94,7 +94,7 @@ func Run(c Config) error {
 	s := &scanner{
 		Config:  c,
 		stderr:  newMessages(c.Stderr),
-		signals: make(chan os.Signal, 8),
+		signals: newSignals(),
 		child:   make(chan os.Signal, 1),
 		ended:   make(chan ended),
 		once:    make(map[string]bool),
@@ -222,10 +222,10 @@ func (s *scanner) await() bool {
 	defer tick.Stop()
 	for {
 		select {
-		case sig := <-s.signals:
-			if sig != syscall.SIGHUP && sig != syscall.SIGUSR2 {
-				return false
-			}
+		case <-s.signals.end:
+			return false
+		case <-s.signals.rescan:
+		case <-s.signals.upgrade: // it goes on with the old one
 		case <-s.child:
 			s.reap()
 		case <-s.ended: // closed, or of a directory that is gone
@@ -281,8 +281,12 @@ func (s *scanner) wait(timer <-chan time.Time) {
 		s.watchFailed(err)
 	case number := <-s.logs.events():
 		s.logTold(number)
-	case sig := <-s.signals:
-		s.signal(sig)
+	case sig := <-s.signals.end:
+		s.toldToEnd(sig)
+	case <-s.signals.rescan:
+		s.rescan()
+	case <-s.signals.upgrade:
+		s.tryUpgrade()
 	case <-s.child:
 		s.reap()
 	case e := <-s.ended:
@@ -304,28 +308,10 @@ func (s *scanner) wait(timer <-chan time.Time) {
 	}
 }
 
-// listen has the signals that ask for something told.
-func (s *scanner) listen() {
-	signal.Notify(s.signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR2)
-}
-
-// signal does what a signal asks for.
-func (s *scanner) signal(sig os.Signal) {
-	switch {
-	case sig == syscall.SIGHUP:
-		s.rescan()
-	case sig == syscall.SIGUSR2:
-		s.tryUpgrade()
-	case sig == syscall.SIGQUIT && os.Getpid() != 1:
-		s.quit = true
-	default:
-		s.lost = false // do not wait for the scan directory any more
-		s.end()
-	}
-}
-
 // rescan looks at everything as if for the first time: what was told to stay down is started.
 func (s *scanner) rescan() {
+	s.reap()
+	s.takeLeft()
 	s.whole = true
 	s.nextLook = s.clock()
 	s.said = make(Said)
@@ -336,6 +322,7 @@ func (s *scanner) rescan() {
 			if p.phase == phaseStopped && !v.leaving && !p.retired {
 				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
 			}
+			p.again = p.isEnding()
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
@@ -196,8 +195,11 @@ func (s *scanner) tried(exit event.Exit) {
 
 // upgrade comes back only if it fails. The reason is for the supervises.
 func (s *scanner) upgrade(tried string) error {
-	s.deafen()
-	defer s.listen()
+	listen, err := s.deafen()
+	if err != nil {
+		return err
+	}
+	defer listen()
 	if s.ending || s.quit {
 		return errEnding
 	}
@@ -224,18 +226,6 @@ func (s *scanner) upgrade(tried string) error {
 		return err
 	}
 	return process.Replace(s.binary, os.Args, process.Legacy{Variable: upgradeEnv, Files: []int{s.own.lock, s.own.fifo, file}})
-}
-
-// deafen does what the signals that have come ask for: the new binary would not hear of them. Until it
-// listens, a HUP or USR2 is ignored, because it would end it; a TERM ends svscan, which is not missed.
-func (s *scanner) deafen() {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
-	signal.Stop(s.signals)
-	for len(s.signals) > 0 {
-		if sig := <-s.signals; sig != syscall.SIGUSR2 {
-			s.signal(sig)
-		}
-	}
 }
 
 // A follower is a supervise that was told to replace itself. Few do so at a time: all at once would be in
