@@ -102,10 +102,21 @@ func (b *bench) chain(ctx context.Context, s *suite) (sample, error) {
 	return sample{float64(st.at - began)}, err
 }
 
-// scale measures a template that has one instance, and is to have as many as there are services.
-func (b *bench) scale(ctx context.Context, s *suite) (sample, error) {
-	d, err := s.scale(ctx, b.services)
-	return sample{d}, err
+// scales measures a template that has one instance, and is to have as many as there are services. Nothing else
+// runs, as when those are started.
+func (b *bench) scales(ctx context.Context) (found sample, err error) {
+	for range b.rounds {
+		s := vigil(b.bin)
+		err := b.apart(ctx, s, 1, func(time.Duration) error {
+			took, err := s.scale(ctx, b.services)
+			found = append(found, took)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (s *suite) scale(ctx context.Context, n int) (float64, error) {

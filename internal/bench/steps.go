@@ -62,7 +62,6 @@ func (b *bench) steps() []step {
 		{"start after SIGKILL of all but the services -> all are supervised", milliseconds, all, ofOurs(b.recovery)},
 		{"ready by notification-fd -> who needs it has started", milliseconds, ready, ofOurs(b.needs)},
 		{fmt.Sprintf("chain of %d oneshots with needs -> the last has started", chained), milliseconds, chain, ofOurs(b.chain)},
-		{fmt.Sprintf("scale 1 -> %d instances; at most the start of all of ours", b.services), milliseconds, asBoot, ofOurs(b.scale)},
 	}
 }
 
@@ -71,6 +70,7 @@ func (b *bench) later() []step {
 	steps := []step{
 		{fmt.Sprintf("%d MiB of lines to multilog -> all are written", spilled>>20), milliseconds, 0, b.logged("exec multilog ./main")},
 		{fmt.Sprintf("%d MiB of lines to svlogd -> all are written", spilled>>20), milliseconds, 0, b.logged("exec svlogd ./main")},
+		{fmt.Sprintf("scale 1 -> %d instances; at most the start of all of ours", b.services), milliseconds, asBoot, ofOne(b.scales)},
 	}
 	return append(append(steps, b.inDense()...), b.growthSteps()...)
 }

@@ -254,7 +254,8 @@ const (
 	lockPause = 2 * time.Millisecond
 )
 
-// isHolderGone reports that the supervise that the lock tells of has ended.
+// isHolderGone reports that the supervise that the lock tells of has ended, or is about to: of a process that is killed,
+// the first thread may be a zombie while the others still have the lock.
 func (s *service) isHolderGone() bool {
 	holder, err := svdir.ReadLock(s.own, svdir.Lock)
 	if err != nil {
@@ -264,9 +265,9 @@ func (s *service) isHolderGone() bool {
 	if err != nil {
 		return errors.Is(err, process.ErrGone)
 	}
-	_, ended := h.Ended()
-	_ = h.Close() // it was only to be asked
-	return ended
+	_ = h.Close() // it was only to be identified
+	_, err = process.Identify(holder.PID)
+	return errors.Is(err, process.ErrGone)
 }
 
 // A LockedError says that the service has a supervise already.
