@@ -71,14 +71,17 @@ func (s *service) sendRecord(r *event.Record) {
 }
 
 // show puts on disk what the other suites' clients read, and for scripts what it says in words: these come no
-// sooner than ok, so that a client which a script runs then finds a supervise.
+// sooner than ok, so that a client which a script runs then finds a supervise. Who waits for one of the files finds
+// those before it as new.
 func (s *service) show() {
 	st := s.state.Status()
 	b := st.Encode()
+	if s.serving {
+		s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
+	}
 	s.write(svdir.StatusFile, b[:], svdir.ModeStatus)
 	if s.serving {
 		s.write(svdir.StatFile, []byte(st.Text()), svdir.ModeStatus)
-		s.write(svdir.PIDFile, []byte(st.PIDText()), svdir.ModeStatus)
 	}
 }
 
