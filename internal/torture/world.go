@@ -160,8 +160,8 @@ func (t *torture) reap() {
 		if pid != t.svscan {
 			continue
 		}
-		// A signal before it has its handlers is ours, too.
-		early := status.Signaled() && (status.Signal() == syscall.SIGHUP || status.Signal() == syscall.SIGUSR2)
+		// A signal before it has its handlers is ours, too: it has them when its lock tells of it.
+		early := status.Signaled() && (status.Signal() == syscall.SIGHUP || status.Signal() == syscall.SIGUSR2) && !t.hasLock(pid)
 		noRoom := status.Exited() && status.ExitStatus() == noRoomStatus && rig.Now() < t.full+time.Second
 		done := t.ending && (status.Exited() && status.ExitStatus() == 0 || status.Signaled() && status.Signal() == syscall.SIGTERM)
 		if !t.killed && !early && !noRoom && !done {
@@ -174,6 +174,12 @@ func (t *torture) reap() {
 			}
 		})
 	}
+}
+
+// hasLock reports that the lock of the scan directory tells of a svscan.
+func (t *torture) hasLock(svscan int) bool {
+	holder, err := svdir.ReadLock(unix.AT_FDCWD, filepath.Join(t.scan, svdir.ScanOwn, svdir.Lock))
+	return err == nil && holder.PID == svscan
 }
 
 // noRoomStatus is that of a svscan or supervise that cannot make its first files, as on a full disk.
