@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestMigratingExamples: what migrating(7) shows of systemd and Supervisor is taken by their own parsers, and what it makes
-// of each example is taken by ours.
+// TestMigratingExamples: what migrating(7) shows of systemd, Supervisor and God is taken by their own parsers, and what it
+// makes of each example is taken by ours.
 func TestMigratingExamples(t *testing.T) {
 	var theirs, ours int
 	for _, example := range find(t, "migrating", "7").literals() {
@@ -27,17 +27,17 @@ func TestMigratingExamples(t *testing.T) {
 			isTaken(t, example[script:])
 		}
 	}
-	if theirs != 2 || ours != 6 {
+	if theirs != 3 || ours != 6 {
 		t.Errorf("%d examples of others have a parser, and %d are made here", theirs, ours)
 	}
 }
 
-// hasParser has a unit or a section read by those whose it is.
+// hasParser has a unit, a section or a block read by those whose it is.
 func hasParser(t *testing.T, config []string) bool {
 	t.Helper()
 	dir := t.TempDir()
 	var command *exec.Cmd
-	switch config[0] {
+	switch begin, _, _ := strings.Cut(config[0], "("); begin {
 	case "[Unit]":
 		for i, line := range config {
 			if strings.HasPrefix(line, "ExecStart=") {
@@ -51,6 +51,13 @@ func hasParser(t *testing.T, config []string) bool {
 		const read = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(['-c', sys.argv[1]])"
 		command = exec.CommandContext(t.Context(), "/usr/bin/python3", "-W", "ignore", "-c", read, filepath.Join(dir, "conf"))
 		write(t, filepath.Join(dir, "conf"), append([]string{"[supervisord]"}, config...)...)
+	case "God.contact":
+		// God itself would begin to supervise; the block alone makes what is in it, and ends where it is wrong.
+		const read = "$load_god = true; require 'god'; God.pid_file_directory, God.log_level = ARGV[0], :warn;" +
+			" LOG.level = God::Logger::WARN; load ARGV[1];" +
+			" exit God.watches['web'].directory.keys.all? { |c| !c.notify || God.contacts.key?(c.notify) }"
+		command = exec.CommandContext(t.Context(), "/usr/bin/ruby", "-e", read, dir, filepath.Join(dir, "conf.rb"))
+		write(t, filepath.Join(dir, "conf.rb"), config...)
 	default:
 		return false
 	}
