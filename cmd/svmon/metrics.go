@@ -112,6 +112,7 @@ func (b *book) enter(r *event.Record) {
 	case r.Event == event.Removed:
 		delete(b.states, r.Service)
 		delete(b.samples, r.Service)
+		delete(b.taken, r.Service)
 	case r.Event == event.Sample:
 		if before := b.states[r.Service]; runs(&before) { // else it was taken a moment before the end
 			b.samples[r.Service], b.taken[r.Service] = sample.Of(r), r.Time

@@ -80,6 +80,9 @@ func TestMetricsOld(t *testing.T) {
 			t.Errorf("%v older than it may be: %v", age, found)
 		}
 	}
+	if b.enter(&event.Record{Event: event.Removed, Service: "web"}); len(b.states)+len(b.samples)+len(b.taken) > 0 {
+		t.Errorf("of a service that was removed there is %+v", b)
+	}
 }
 
 // What is no file of ours is not replaced: /dev/stdout is a link.

@@ -144,7 +144,7 @@ func (c *checker) optional(path string) {
 	}
 }
 
-// program checks a program that need not be there.
+// program checks a program, if it is there.
 func (c *checker) program(path string) {
 	program := lookAtRun(path)
 	if wrong := program.wrong(); wrong != "" {

@@ -17,12 +17,12 @@ func (s *scanner) wakeWaiting() {
 		return
 	}
 	for _, v := range s.services {
-		needs := v.name + "/" + svdir.Needs
-		if !v.settled || unix.Access(needs, unix.F_OK) != nil {
+		dir := v.name + "/" + svdir.Needs
+		if !v.settled || unix.Access(dir, unix.F_OK) != nil {
 			continue
 		}
-		var st unix.Stat_t
-		if slices.ContainsFunc(s.arrived, func(name string) bool { return unix.Lstat(needs+"/"+name, &st) == nil }) {
+		needs, _ := os.ReadDir(dir) // what can be read counts
+		if slices.ContainsFunc(needs, func(e os.DirEntry) bool { return slices.Contains(s.arrived, e.Name()) }) {
 			_ = fifo.Send(unix.AT_FDCWD, v.name+"/"+svdir.Supervise+"/"+svdir.Control, []byte{'\n'}) // who has just been started looks by itself
 		}
 	}

@@ -85,11 +85,12 @@ func (o *outbox) send(line []byte) {
 }
 
 // forget drops the last events of what had a name before, because another gets it: the hub, which may hear of the other
-// first, would take them for the other's.
+// first, would take their numbers for the other's.
 func (o *outbox) forget(name string) {
 	service := append(event.AppendString([]byte(`"service":`), name), ',')
+	has := bytes.Contains
 	o.queue = slices.DeleteFunc(o.queue, func(line []byte) bool {
-		return bytes.Contains(line, service) && !bytes.Contains(line, []byte(`,"by":`)) // that is ours
+		return has(line, service) && has(line, []byte(`,"n":`)) && !has(line, []byte(`,"by":`)) // that is ours
 	})
 }
 
