@@ -200,6 +200,7 @@ func (s *scanner) upgrade(tried string) error {
 		return err
 	}
 	defer listen()
+	s.takeLeft() // what nobody holds open but us is gone with us
 	if s.ending || s.quit {
 		return errEnding
 	}

@@ -60,6 +60,11 @@ func (t *torture) remove(d draw) string {
 	if d.what%2 == 0 {
 		did = "rm -rf " + s.name
 		err = os.RemoveAll(s.path)
+		for range 100 {
+			if errors.Is(err, unix.ENOTEMPTY) { // its supervise has written meanwhile
+				err = os.RemoveAll(s.path)
+			}
+		}
 		s.erased = true
 	} else {
 		t.made++
