@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func ParseProbe(line string) (string, error) {
 	good := false
 	switch words[0] {
 	case "tcp":
-		good = len(words) == 2 && strings.Contains(strings.TrimRight(words[1], ":"), ":")
+		good = len(words) == 2 && hasPort(words[1])
 	case "unix":
 		good = len(words) == 2
 	case "http":
@@ -66,6 +67,13 @@ func ParseProbe(line string) (string, error) {
 		return "", ErrProbe
 	}
 	return line, nil
+}
+
+// hasPort reports that a word ends in a port, or in the name of one.
+func hasPort(word string) bool {
+	i := strings.LastIndexByte(word, ':')
+	n, err := strconv.ParseUint(word[i+1:], 10, 16)
+	return i > 0 && i+1 < len(word) && (n > 0 && err == nil || errors.Is(err, strconv.ErrSyntax))
 }
 
 // hasURL reports that a word begins as a URL of the web does.

@@ -135,7 +135,7 @@ func TestWrongLines(t *testing.T) {
 		CheckInterval:  {"2s", []string{"0s", "2"}},
 		CheckFailures:  {"3", []string{"0", "-1", "1001", "x"}},
 		ProbeFile: {"http http://127.0.0.1:80/ 200,204", []string{
-			"tcp", "tcp a:1 b", "tcp a", "tcp a:", "unix", "http", "http http://a b c", "http a:80/", "http http://", "http ftp://a/", "exec", "udp 1.2.3.4:5", "GET /",
+			"tcp", "tcp a:1 b", "tcp a", "tcp a:", "tcp :", "tcp a:0", "tcp a:65536", "unix", "http", "http http://a b c", "http a:80/", "http http://", "http ftp://a/", "exec", "udp 1.2.3.4:5", "GET /",
 		}},
 	} {
 		s := Default()
