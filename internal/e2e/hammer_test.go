@@ -138,7 +138,8 @@ func (h *hammer) service(n int) error {
 		return err
 	}
 	up := func() bool {
-		return state(dir, "event") == "up" || state(dir, "event") == "adopted" && state(dir, "released") == "true"
+		event := state(dir, "event")
+		return event == "up" || event == "ready" || event == "adopted" && state(dir, "released") == "true"
 	}
 	if !poll(up) {
 		return fmt.Errorf("not up: %s", state(dir, ""))
