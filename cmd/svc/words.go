@@ -117,7 +117,7 @@ func scale(_ context.Context, args []string, _, stderr io.Writer) error {
 	return fail(stderr, "scale", args[0], err)
 }
 
-func add(_ context.Context, args []string, _, stderr io.Writer) error {
+func add(ctx context.Context, args []string, _, stderr io.Writer) error {
 	n := command.NewService{Env: map[string]string{}}
 	f := pflag.NewFlagSet("svc add", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -145,7 +145,7 @@ func add(_ context.Context, args []string, _, stderr io.Writer) error {
 		}
 	}
 	if err == nil {
-		err = command.Add(svdir.ScanDir(), name, n)
+		err = command.Add(ctx, svdir.ScanDir(), name, n)
 	}
 	return fail(stderr, "add", name, err)
 }

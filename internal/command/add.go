@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/control"
+	"vigil/internal/fifo"
 	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
@@ -124,8 +125,9 @@ func (n *NewService) files() map[string]newFile {
 	return files
 }
 
-// Add makes a service in a scan directory: hidden first, and then whole at once.
-func Add(scan, name string, n NewService) error {
+// Add makes a service in a scan directory: hidden first, and then whole at once. If a svscan is at work there, it waits
+// until the service has a supervise and can take commands, but no longer than takeUpTime.
+func Add(ctx context.Context, scan, name string, n NewService) error {
 	if err := svdir.CheckName(name); err != nil {
 		return &BadValueError{name, err}
 	}
@@ -153,9 +155,47 @@ func Add(scan, name string, n NewService) error {
 		err = ErrExists // it came meanwhile
 	}
 	if err != nil {
-		err = errors.Join(err, os.RemoveAll(draft))
+		return errors.Join(err, os.RemoveAll(draft))
 	}
-	return err
+	awaitSupervise(ctx, scan, dir)
+	return nil
+}
+
+const (
+	takeUpTime = 5 * time.Second      // until Add has nothing more to wait for
+	takeUpLook = 2 * time.Millisecond // between two looks
+)
+
+// awaitSupervise waits until the service of a directory can take commands, or nobody is there who could see to that.
+func awaitSupervise(ctx context.Context, scan, dir string) {
+	fd, err := svdir.Open(scan)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }() // nothing was written
+	svscan, err := svscanOf(fd)
+	if err != nil {
+		return // there is none, or it cannot be told
+	}
+	defer func() { _ = svscan.Close() }() // it was only looked at
+	ctx, cancel := context.WithTimeout(ctx, takeUpTime)
+	defer cancel()
+	tick := time.NewTicker(takeUpLook)
+	defer tick.Stop()
+	for {
+		if fd, err := fifo.OpenWrite(unix.AT_FDCWD, filepath.Join(dir, svdir.Supervise, svdir.OK)); err == nil {
+			_ = unix.Close(fd) // nothing was written
+			return
+		}
+		if _, ended := svscan.Ended(); ended {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func writeNew(path string, file newFile) error {

@@ -42,14 +42,14 @@ func TestAddLeavesNothing(t *testing.T) {
 		{Program: []string{"a"}, Env: map[string]string{"A=B": "c"}},
 		{Program: []string{"a"}, Env: map[string]string{"A/B": "c"}},
 	} {
-		if err := Add(scan, "web", n); !IsRefusal(err) {
+		if err := Add(t.Context(), scan, "web", n); !IsRefusal(err) {
 			t.Errorf("%+v: %v", n, err)
 		}
 	}
 	if err := os.Mkdir(filepath.Join(scan, "web"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Add(scan, "web", NewService{Program: []string{"a"}}); err == nil {
+	if err := Add(t.Context(), scan, "web", NewService{Program: []string{"a"}}); err == nil {
 		t.Error("there was one already")
 	}
 	entries, err := os.ReadDir(scan)

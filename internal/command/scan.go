@@ -30,23 +30,28 @@ func Rescan(scan string) error {
 }
 
 func hangUp(fd int) error {
-	holder, err := svdir.ReadLock(fd, filepath.Join(svdir.ScanOwn, svdir.Lock))
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNoScan
-	}
-	if err != nil {
-		return err
-	}
-	if boot, err := process.BootID(); err == nil && holder.Boot != "" && !process.SameBoot(boot, holder.Boot) {
-		return ErrNoScan
-	}
-	h, err := process.OpenHolder(holder)
+	svscan, err := svscanOf(fd)
 	if err == nil {
-		err = h.Signal(syscall.SIGHUP)
-		err = errors.Join(err, h.Close())
+		err = svscan.Signal(syscall.SIGHUP)
+		err = errors.Join(err, svscan.Close())
 	}
 	if errors.Is(err, process.ErrGone) {
 		return ErrNoScan
 	}
 	return err
+}
+
+// svscanOf opens the process that works on an open scan directory.
+func svscanOf(fd int) (*process.Handle, error) {
+	holder, err := svdir.ReadLock(fd, filepath.Join(svdir.ScanOwn, svdir.Lock))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoScan
+	}
+	if err != nil {
+		return nil, err
+	}
+	if boot, err := process.BootID(); err == nil && holder.Boot != "" && !process.SameBoot(boot, holder.Boot) {
+		return nil, ErrNoScan
+	}
+	return process.OpenHolder(holder)
 }

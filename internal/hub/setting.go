@@ -109,7 +109,7 @@ func (h *Hub) change(a *answer, r request, f svdir.Found, began time.Time) {
 	switch r.Do {
 	case doAdd:
 		n := command.NewService{Program: r.Argv, Env: r.Env, Dir: r.Dir, Log: r.Log, Down: r.Down}
-		err = command.Add(h.scan, f.Name, n)
+		err = command.Add(h.commands, h.scan, f.Name, n)
 	case doSet:
 		if err == nil {
 			err = command.Set(f.Dir, r.Key, r.Value)
