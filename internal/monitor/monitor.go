@@ -84,30 +84,15 @@ func Run(ctx context.Context, c Config) error {
 	return err
 }
 
-// burst is how long the hub is not read after it was: while many services start, each has some events, of which the first
-// alone is taken at once.
-const burst = 10 * time.Millisecond
-
 // follow hands on what the hub tells, until ctx is done or the hub refuses.
 func (m *monitor) follow(ctx context.Context, items chan<- subscribe.Item) error {
 	s := subscribe.New(filepath.Join(m.own, svdir.EventsSocket), subscribe.Filter{Events: []event.Kind{"*", event.Watch}})
+	s.Pace = subscribe.UsualPace
 	defer func() { _ = s.Close() }() // it was only read
-	var next <-chan time.Time
 	for {
-		if !s.Pending() && next != nil {
-			select {
-			case <-next:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			next = nil
-		}
 		item, err := s.Next(ctx)
 		if err != nil {
 			return err
-		}
-		if next == nil {
-			next = time.After(burst)
 		}
 		select {
 		case items <- item:

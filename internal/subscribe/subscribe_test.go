@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vigil/internal/event"
 	"vigil/internal/subscribe"
@@ -248,5 +249,22 @@ func TestBegin(t *testing.T) {
 		if got := c.begin(c.hello); got != c.want {
 			t.Errorf("%+v: begins after %d, want %d", c.hello, got, c.want)
 		}
+	}
+}
+
+// What was read at once is not waited for, however slow the pace.
+func TestPace(t *testing.T) {
+	h := newHub(t)
+	behind(t, func() {
+		h.serve(helloA, `{}`, `{"event":"state","service":"web","seq":99}`+"\n"+
+			`{"event":"synced","seq":9}`+"\n"+`{"event":"up","service":"web","seq":10}`+"\n")
+	})
+	s := dial(t, h.path, subscribe.Filter{})
+	s.Pace = time.Hour
+	want(t, s, event.State, event.Synced, event.Up)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if item, err := s.Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %q, %v", item.Line, err)
 	}
 }
