@@ -47,7 +47,6 @@ type post struct {
 	tellAt  time.Duration   // when to try that next
 	tellBy  time.Duration   // when to do it whatever it looks like
 	upgrade bool            // it has to be told to upgrade itself
-	again   bool            // it has left already, but not yet ended, and is to be started again
 }
 
 // ended is the end of a supervise that is not our child.
@@ -306,15 +305,6 @@ func (p *post) isListening() bool {
 	return true
 }
 
-// isEnding reports that the supervise has left, as everybody can see, but not told us so.
-func (p *post) isEnding() bool {
-	if p.phase != phaseRunning && p.phase != phaseHeld || p.isListening() {
-		return false
-	}
-	r, err := p.readState()
-	return err == nil && r.Supervise == p.pid && r.Leaving
-}
-
 // reap takes what the kernel has of dead children.
 func (s *scanner) reap() {
 	ours := func(pid int) bool { return s.isChild(pid) || pid == s.trial.pid }
@@ -363,16 +353,14 @@ func (s *scanner) gone(p *post, exit event.Exit) {
 		end = EndLocked
 	}
 	lived := now - p.restart.Started
-	pid, again := p.pid, p.again
-	p.pid, p.start, p.phase, p.again = 0, 0, phaseWaiting, false
+	pid := p.pid
+	p.pid, p.start, p.phase = 0, 0, phaseWaiting
 	p.restart = p.restart.After(end, s.Runit, now)
 	switch end {
 	case EndLeft:
 		switch {
 		case p.leaving, p.retired:
 			p.phase = phaseEmpty
-		case again:
-			p.restart = Restart{Due: now}
 		case p.restart.Stays:
 			p.phase = phaseStopped
 		}

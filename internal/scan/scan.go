@@ -310,7 +310,7 @@ func (s *scanner) wait(timer <-chan time.Time) {
 
 // rescan looks at everything as if for the first time: what was told to stay down is started.
 func (s *scanner) rescan() {
-	s.reap()
+	s.reap() // who has left before the signal, it is for as well
 	s.takeLeft()
 	s.whole = true
 	s.nextLook = s.clock()
@@ -319,10 +319,14 @@ func (s *scanner) rescan() {
 	s.limitsFrom = 0
 	for v := range s.all() {
 		for p := range v.posts() {
+			if p.phase == phaseHeld {
+				if exit, is := p.handle.Ended(); is {
+					s.held(ended{p, p.handle, exit})
+				}
+			}
 			if p.phase == phaseStopped && !v.leaving && !p.retired {
 				p.phase, p.restart = phaseWaiting, Restart{Due: s.clock()}
 			}
-			p.again = p.isEnding()
 		}
 	}
 }

@@ -333,10 +333,16 @@ func (g *group) openLeft(c Config, first *service) {
 	}
 }
 
-// tellLeft lets go of all that a service has open, and then tells svscan: another supervise may take it.
+// tellLeft lets go of all that a service has open, and then tells svscan: another supervise may take it. The FIFO ok is
+// last: who sees that nobody reads it knows that svscan was told.
 func (g *group) tellLeft(s *service, status int) {
 	id, err := identity(s.dir)
+	ok := s.ok
+	s.ok = -1
 	s.close()
+	if ok >= 0 {
+		defer func() { _ = unix.Close(ok) }() // nobody writes to it
+	}
 	if g.left < 0 || err != nil {
 		return
 	}
