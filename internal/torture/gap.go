@@ -56,6 +56,7 @@ func (l *listener) takeHole(item *subscribe.Item) {
 	switch {
 	case c.open && g.From == 1 && c.reused > 0: // of the one before or of another: the next word shows it
 		l.miss(r, anyNumber)
+		c.before = "" // it may begin anew
 		return
 	case c.open && g.To <= c.n:
 		return // we have heard what the hub has forgotten

@@ -89,6 +89,19 @@ func TestNameOfAnother(t *testing.T) {
 	}
 }
 
+// TestNameOfRenamed: a service is renamed, and removed, and another gets the name, before a hub that has lost all counts
+// tells of any of that.
+func TestNameOfRenamed(t *testing.T) {
+	l := newListener()
+	hear(t, l, `{"seq":1,"n":1,"service":"old","event":"up"}`)
+	l.renamed("old", "web")
+	l.removed("web")
+	if wrong := hear(t, l, `{"seq":3,"event":"gap"}`, `{"seq":4,"n":2,"service":"old","event":"ready"}`,
+		`{"seq":5,"event":"gap","service":"web","from":1,"to":3,"missed":3}`, `{"seq":6,"n":4,"service":"web","event":"ready"}`); wrong != "" {
+		t.Fatal(wrong)
+	}
+}
+
 // TestHeardLate has a hub that was dead tell of what happened when a directory was removed.
 func TestHeardLate(t *testing.T) {
 	at := time.Now().Add(-time.Hour)
