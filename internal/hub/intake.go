@@ -240,9 +240,11 @@ func (in *intake) count(r *event.Record) {
 		if r.By == "" {
 			in.remove(cmp.Or(r.Was, last.Was))
 		}
-		// A service that is removed still has a few words to say.
-		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: last.Removed && r.N == last.N+1}
+		// A service that is removed still has a few words to say; with another supervise it is there again.
+		gone := last.Removed && r.N == last.N+1 && r.Event != event.Supervised && r.Event != event.Adopted
+		in.counts[source(r)] = count{N: r.N, Time: r.Time, Removed: gone}
 	case r.Event == event.Gap && known && field(r, "to") > 0:
+		last.Removed = last.Removed && field(r, "from") > 1 // else it was another's
 		last.N = field(r, "to")
 		in.counts[source(r)] = last
 	}

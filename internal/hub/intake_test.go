@@ -70,6 +70,10 @@ func TestCounts(t *testing.T) {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "adopted", 9, -3600) + at("a", "up", 11, -3600),
 			[]string{"1 a up", "2 a removed", "3 a adopted", "4 a gap 10-10=1", "5 a up"},
 		},
+		"there again, and then another, its beginning lost": {
+			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "supervised", 10, 3) + at("a", "up", 11, 4) + at("a", "supervised", 4, 5),
+			[]string{"1 a up", "2 a removed", "3 a supervised", "4 a up", "5 a gap 1-3=3", "6 a supervised"},
+		},
 		"another by rename": {
 			at("a", "up", 9, 1) + by(at("a", "removed", 1, 2)) + at("a", "down", 10, 3) + at("a", "adopted", 57, 4) + at("a", "up", 59, 5),
 			[]string{"1 a up", "2 a removed", "3 a down", "4 a adopted", "5 a gap 58-58=1", "6 a up"},
