@@ -63,8 +63,8 @@ func (t *torture) level(ctx context.Context) error {
 		if f.descriptors > base.descriptors*t.group+moreDescriptors { // of a supervise, for each of its services
 			return fmt.Errorf("a %s has %d descriptors, and at the first calm the most was %d", name, f.descriptors, base.descriptors)
 		}
-		// An svscan has one for each supervise that it did not start itself.
-		if most := now["supervise"].processes + moreDescriptors; f.pidfds > most {
+		// An svscan has one for each service of a supervise that it did not start itself.
+		if most := now["supervise"].processes*t.group + moreDescriptors; f.pidfds > most {
 			return fmt.Errorf("a %s has %d pidfds, and there are %d supervises", name, f.pidfds, now["supervise"].processes)
 		}
 		// And one for each service directory.
