@@ -12,6 +12,20 @@ import (
 	"vigil/internal/event"
 )
 
+// handle opens a child that has not been reaped.
+func handle(t *testing.T, pid int) *Handle {
+	t.Helper()
+	start, err := StartTime(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(pid, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 // A signal that comes while the question is asked is no death.
 func TestEndedBesideSignals(t *testing.T) {
 	cmd := exec.Command("sleep", "infinity")
@@ -22,14 +36,7 @@ func TestEndedBesideSignals(t *testing.T) {
 		_ = cmd.Process.Kill() // it has no other end
 		_ = cmd.Wait()         // by that signal
 	}()
-	start, err := StartTime(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := Open(cmd.Process.Pid, start)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := handle(t, cmd.Process.Pid)
 	defer func() { _ = h.Close() }() // it was only asked
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -62,14 +69,7 @@ func TestWaitBesideReaping(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		start, err := StartTime(cmd.Process.Pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := Open(cmd.Process.Pid, start)
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := handle(t, cmd.Process.Pid)
 		waited := make(chan event.Exit)
 		go func() {
 			exit, _ := h.Wait() // an error leaves it unknown
