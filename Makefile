@@ -18,9 +18,9 @@ COMMANDS := svscan supervise svc svstat svevents svmon
 PAGES := $(wildcard cmd/*/*.[158] internal/*/*.[157])
 # Where commands begin that do something before Go's runtime.
 ifeq ($(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH),linux/amd64)
-BEGIN_svscan := -E vigil/internal/process.slackEntry
-BEGIN_supervise := -E vigil/internal/process.slackEntry
-BEGIN_svevents := -E vigil/internal/process.quietEntry
+BEGIN_svscan := -E vigil/internal/process.textEntry
+BEGIN_supervise := -E vigil/internal/process.textEntry
+BEGIN_svevents := -E vigil/internal/process.slackEntry
 BEGIN_svmon := -E vigil/internal/process.quietEntry
 BEGIN_svc := -E vigil/internal/early.svc
 BEGIN_svstat := -E vigil/internal/early.svstat

@@ -25,6 +25,7 @@ type greeting struct {
 	Snapshot *bool        `json:"snapshot"`
 	Follow   *bool        `json:"follow"`
 	Every    float64      `json:"every"` // seconds from one sample to the next
+	Pace     float64      `json:"pace"`  // seconds from one write to the next
 }
 
 // parseGreeting reads the client's line. An empty one is all defaults.

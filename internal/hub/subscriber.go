@@ -16,6 +16,9 @@ import (
 // maxOwn is about how many bytes of records that are not in the ring a subscriber has prepared.
 const maxOwn = 16 << 10
 
+// longestPace is how long a client may let what is to be sent gather.
+const longestPace = time.Minute
+
 // A subscriber is what one connection is sent. Its fields are for the goroutine of run, but for
 // those below the lock.
 type subscriber struct {
@@ -26,6 +29,7 @@ type subscriber struct {
 
 	follow   bool     // go on after the events that there were at the beginning
 	snapshot bool     // after a gap too
+	pace     time.Duration
 	until    uint64   // the newest event at the beginning
 	synced   bool     // the end of a stream that does not follow has been told
 	states   *picture // the snapshot that is being sent
@@ -55,6 +59,7 @@ func newSubscriber(h *Hub, conn *net.UnixConn) *subscriber {
 // begin decides where the client's line makes the stream begin.
 func (s *subscriber) begin(g greeting) {
 	s.services, s.kinds = g.Service, g.Event
+	s.pace = time.Duration(min(max(0, g.Pace), longestPace.Seconds()) * float64(time.Second))
 	s.follow = g.Follow == nil || *g.Follow
 	s.snapshot = g.Snapshot == nil || *g.Snapshot
 	switch {
@@ -121,7 +126,21 @@ func (s *subscriber) run() error {
 		if s.failed != nil || s.ended() || s.done() {
 			return s.failed
 		}
+		s.rest()
 		<-s.wake
+	}
+}
+
+// rest lets what comes next gather, as long as the client wants.
+func (s *subscriber) rest() {
+	if s.pace == 0 {
+		return
+	}
+	over := time.NewTimer(s.pace)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-s.left.Done():
 	}
 }
 

@@ -165,3 +165,16 @@ func (c *client) count(last uint64) (missed uint64) {
 	}
 	return missed
 }
+
+// A client with a pace has nothing while it rests, but the end of the hub.
+func TestPace(t *testing.T) {
+	p := newPlace(t)
+	stop := p.run(p.config())
+	calm, quick := p.ask(svdir.EventsSocket, `{"pace":3600}`), p.ask(svdir.EventsSocket, "")
+	calm.is(event.Synced)
+	quick.is(event.Synced)
+	p.write(anEvent)
+	quick.is("mine")
+	stop()
+	calm.ends()
+}

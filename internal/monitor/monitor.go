@@ -86,8 +86,9 @@ func Run(ctx context.Context, c Config) error {
 
 // follow hands on what the hub tells, until ctx is done or the hub refuses.
 func (m *monitor) follow(ctx context.Context, items chan<- subscribe.Item) error {
-	s := subscribe.New(filepath.Join(m.own, svdir.EventsSocket), subscribe.Filter{Events: []event.Kind{"*", event.Watch}})
-	s.Pace = subscribe.UsualPace
+	s := subscribe.New(filepath.Join(m.own, svdir.EventsSocket), subscribe.Filter{
+		Events: []event.Kind{"*", event.Watch}, Pace: subscribe.UsualPace,
+	})
 	defer func() { _ = s.Close() }() // it was only read
 	for {
 		item, err := s.Next(ctx)

@@ -109,7 +109,6 @@ func (m *monitor) hear(r *event.Record, now time.Time) {
 		}
 		s = &service{name: r.Service, dir: filepath.Join(m.scan, r.Service), stale: true}
 		m.services[r.Service] = s
-		m.watch.add(s.name, s.dir)
 	}
 	m.update(s, r, now)
 }

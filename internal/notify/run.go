@@ -18,8 +18,7 @@ func Run(ctx context.Context, c Config, lost func(error)) error {
 	if err != nil {
 		return err
 	}
-	stream := subscribe.New(filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{Begin: n.Begin()})
-	stream.Pace = subscribe.UsualPace
+	stream := subscribe.New(filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{Begin: n.Begin(), Pace: subscribe.UsualPace})
 	stream.Lost = lost
 	err = n.follow(ctx, stream)
 	if ctx.Err() != nil {

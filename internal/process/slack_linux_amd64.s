@@ -1,7 +1,17 @@
 #include "textflag.h"
 #include "stage_linux_amd64.h"
 
-// slackEntry is where supervise begins when it is linked with -E.
+// textEntry is where supervise begins when it is linked with -E.
+TEXT ·textEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ	$runtime·text(SB), DI
+	MOVQ	$runtime·epclntab(SB), SI
+	SUBQ	DI, SI
+	MOVQ	MADV_POPULATE_READ, DX
+	MOVQ	$SYS_madvise, AX
+	SYSCALL			// before Linux 5.14 it does nothing
+	JMP	·slackEntry(SB)
+
+// slackEntry is where the hub begins.
 TEXT ·slackEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	$PR_GET_TIMERSLACK, DI
 	MOVQ	$SYS_prctl, AX
@@ -13,10 +23,4 @@ TEXT ·slackEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ	$SYS_prctl, AX
 	SYSCALL
 start:
-	MOVQ	$runtime·text(SB), DI
-	MOVQ	$runtime·epclntab(SB), SI
-	SUBQ	DI, SI
-	MOVQ	MADV_POPULATE_READ, DX
-	MOVQ	$SYS_madvise, AX
-	SYSCALL			// before Linux 5.14 it does nothing
 	JMP	·quietEntry(SB)

@@ -215,3 +215,18 @@ func TestInstanceWithASuperviseThatBegins(t *testing.T) {
 		}
 	}
 }
+
+func TestWholeNumber(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for content, want := range map[string]bool{
+		"5\n": true, "# many\n\n5\n": true, "5\n# many\n": true, "5": false, "1\n0": false, "": false, "\n": false, "-1\n": false, "many\n": false,
+	} {
+		tree(t, map[string]string{"web@/instances": content})
+		if got := isWholeNumber("web@"); got != want {
+			t.Errorf("%q: %v", content, got)
+		}
+	}
+	if isWholeNumber("db@") {
+		t.Error("there is none")
+	}
+}

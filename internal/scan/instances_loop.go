@@ -36,15 +36,25 @@ type template struct {
 	since      time.Duration // when the changes began that it waits for
 	gone       time.Duration // since when it or its number is missed; 0: it is there
 	changed    bool          // its instances have to be compared with it
+	grows      bool          // something in it changes that may not be complete yet
 	empty      bool          // there are no instances
 	works      []Work        // what is still to be done
 	complaints []Complain
 }
 
+// A touch is what happened in the directory of a template.
+type touch int
+
+const (
+	touchEntry  touch = iota // an entry was made or written, perhaps not by its last byte
+	touchNumber              // the number of instances was
+	touchMoved               // an entry that is complete was renamed into it
+)
+
 // touchTemplate puts off the look at a template until nothing changes there any more, as with a directory
-// that grows, but not for ever.
-func (s *scanner) touchTemplate(name string, moved bool) {
-	s.moved[name] = s.moved[name] || moved
+// that grows, but not for ever. What is known to be complete is looked at at once.
+func (s *scanner) touchTemplate(name string, what touch) {
+	s.moved[name] = s.moved[name] || what == touchMoved
 	t := s.templates[name]
 	if t == nil {
 		s.whole = true
@@ -59,7 +69,9 @@ func (s *scanner) touchTemplate(name string, moved bool) {
 			other.since = now
 		}
 		other.changed = true
-		if other.due = min(now+quietTime, other.since+patience); moved {
+		other.grows = other.grows || what == touchEntry
+		other.due = min(now+quietTime, other.since+patience)
+		if what == touchMoved || !other.grows && isWholeNumber(name) {
 			other.due = now
 		}
 	}
@@ -113,7 +125,11 @@ func (s *scanner) findTemplate(name string, id ID) {
 	t.pinTo(id)
 	t.there = true
 	s.watch.remove(name)
-	s.touchTemplate(name, s.first || s.moved[name])
+	what := touchEntry
+	if s.first || s.moved[name] {
+		what = touchMoved
+	}
+	s.touchTemplate(name, what)
 }
 
 func (t *template) pinTo(id ID) {
@@ -192,7 +208,7 @@ func (s *scanner) lookAtTemplates() {
 		if t.due == 0 || t.due > now {
 			continue
 		}
-		t.due, t.since = 0, 0
+		t.due, t.since, t.grows = 0, 0, false
 		if len(t.works) == 0 || t.changed {
 			s.planTemplate(t)
 		}
@@ -332,6 +348,16 @@ func (s *scanner) workOn(t *template) {
 			s.dirty[v.name] = true
 		}
 	}
+}
+
+// isMaking reports that there are instances still to be made.
+func (s *scanner) isMaking() bool {
+	for _, t := range s.templates {
+		if len(t.works) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // retry says what could not be done, and has it tried again.

@@ -30,7 +30,7 @@ func (s *scanner) touch(e fsnotify.Event) {
 	}
 	if svdir.IsTemplate(name) {
 		s.whole = s.whole || filepath.Clean(e.Name) == name
-		s.touchTemplate(name, isMovedIn(e))
+		s.touchTemplate(name, touchOf(e))
 		return
 	}
 	s.dirty[name] = true

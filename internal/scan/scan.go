@@ -244,8 +244,10 @@ func (s *scanner) loop() {
 	defer timer.Stop()
 	for {
 		s.look()
-		s.wakeWaiting()
 		again := s.work()
+		if !again && !s.isMaking() {
+			s.wakeWaiting()
+		}
 		s.endTrial()
 		s.killLate()
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {

@@ -138,6 +138,17 @@ func isMovedIn(e fsnotify.Event) bool {
 	return e.Has(fsnotify.Create) && strings.Contains(e.String(), `" ← "`)
 }
 
+// touchOf returns what an event in the directory of a template, or of the directory itself, is.
+func touchOf(e fsnotify.Event) touch {
+	switch {
+	case isMovedIn(e):
+		return touchMoved
+	case filepath.Base(e.Name) == svdir.Instances && svdir.IsTemplate(filepath.Base(filepath.Dir(e.Name))):
+		return touchNumber
+	}
+	return touchEntry
+}
+
 // rescan is the time between two looks at everything.
 func (w *watch) rescan() time.Duration {
 	if w.blind != "" || w.short {

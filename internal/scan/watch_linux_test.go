@@ -34,6 +34,18 @@ func TestTouched(t *testing.T) {
 }
 
 // TestMovedIn holds us to what fsnotify prints.
+// Only the number itself, written in place, may be whole before all is quiet.
+func TestTouchOf(t *testing.T) {
+	for name, want := range map[string]touch{
+		"./web@/instances": touchNumber, "web@/instances": touchNumber, "./web@/run": touchEntry, "./web@": touchEntry,
+		"./web@/env/instances": touchEntry, "./web/instances": touchEntry,
+	} {
+		if got := touchOf(fsnotify.Event{Name: name, Op: fsnotify.Write}); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestMovedIn(t *testing.T) {
 	t.Chdir(t.TempDir())
 	w := openWatch()

@@ -36,15 +36,13 @@ const (
 
 // UsualPace is that of programs which follow a hub to act by what they hear: while many services start, each has some
 // events, and to be woken up by every one costs more than to take them.
-const UsualPace = 10 * time.Millisecond
+const UsualPace = 100 * time.Millisecond
 
 // A Stream is one subscriber of a hub. Its methods are for one goroutine.
 type Stream struct {
 	// Lost, if set, is called once when the connection is lost, with the reason, and with nil when
 	// there is one again.
 	Lost func(error)
-	// Pace, if set, is how long the hub is not read after it was: of a burst of events, the first alone is taken at once.
-	Pace time.Duration
 
 	path   string
 	filter Filter
@@ -55,7 +53,6 @@ type Stream struct {
 	past   bool          // the hub was asked for the events after the cursor
 	synced bool          // the hub has said that these are all, where it need not follow
 	retry  time.Duration // before the next attempt to connect; 0 after a record
-	readAt time.Time     // when the hub was read last, for Pace
 
 	// The cursor: where to resume. It is not there until the first synced or event.
 	resume bool
@@ -148,12 +145,6 @@ func (s *Stream) read(ctx context.Context) (Item, error) {
 		if err := s.connect(ctx); err != nil {
 			return Item{}, err
 		}
-	}
-	if !s.Pending() {
-		if err := sleep(ctx, s.Pace-time.Since(s.readAt)); err != nil {
-			return Item{}, err
-		}
-		defer func() { s.readAt = time.Now() }()
 	}
 	line, err := s.line(ctx)
 	if err != nil {

@@ -69,6 +69,7 @@ type Filter struct {
 	NoSnapshot bool          // no state records, neither at the beginning nor after a gap
 	NoFollow   bool          // end where the hub's events end
 	Every      time.Duration // between two samples, of one that has them; 0 is the hub's usual
+	Pace       time.Duration // between two writes of the hub: of a burst of events, the first alone comes at once
 }
 
 // fields is a JSON object to which one field after the other is added; nil is one without any.
@@ -109,6 +110,9 @@ func (f *Filter) greeting(line fields) []byte {
 	}
 	if f.Every > 0 {
 		line.add("every", event.AppendSeconds(nil, f.Every))
+	}
+	if f.Pace > 0 {
+		line.add("pace", event.AppendSeconds(nil, f.Pace))
 	}
 	if line == nil {
 		line = fields("{")

@@ -105,13 +105,14 @@ func TestResumeAtTheCursor(t *testing.T) {
 
 func TestBeginBeforeAnything(t *testing.T) {
 	h := newHub(t)
-	greeting := `{"after":4,"epoch":"A","service":["web*"],"event":["exited"],"snapshot":false}`
+	greeting := `{"after":4,"epoch":"A","service":["web*"],"event":["exited"],"snapshot":false,"pace":0.1}`
 	behind(t, func() {
 		h.serve(helloA, greeting, "")
 		h.serve(helloA, greeting, `{"event":"exited","service":"web","seq":7}`+"\n")
 	})
 	s := dial(t, h.path, subscribe.Filter{
 		Services: []string{"web*"}, Events: []event.Kind{event.Exited}, Begin: subscribe.Last(5), NoSnapshot: true,
+		Pace: 100 * time.Millisecond,
 	})
 	want(t, s, event.Exited)
 }
@@ -249,22 +250,5 @@ func TestBegin(t *testing.T) {
 		if got := c.begin(c.hello); got != c.want {
 			t.Errorf("%+v: begins after %d, want %d", c.hello, got, c.want)
 		}
-	}
-}
-
-// What was read at once is not waited for, however slow the pace.
-func TestPace(t *testing.T) {
-	h := newHub(t)
-	behind(t, func() {
-		h.serve(helloA, `{}`, `{"event":"state","service":"web","seq":99}`+"\n"+
-			`{"event":"synced","seq":9}`+"\n"+`{"event":"up","service":"web","seq":10}`+"\n")
-	})
-	s := dial(t, h.path, subscribe.Filter{})
-	s.Pace = time.Hour
-	want(t, s, event.State, event.Synced, event.Up)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if item, err := s.Next(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %q, %v", item.Line, err)
 	}
 }
