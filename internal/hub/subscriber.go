@@ -27,8 +27,8 @@ type subscriber struct {
 	cursor
 	filter
 
-	follow   bool     // go on after the events that there were at the beginning
-	snapshot bool     // after a gap too
+	follow   bool // go on after the events that there were at the beginning
+	snapshot bool // after a gap too
 	pace     time.Duration
 	until    uint64   // the newest event at the beginning
 	synced   bool     // the end of a stream that does not follow has been told
