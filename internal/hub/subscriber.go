@@ -27,12 +27,12 @@ type subscriber struct {
 	cursor
 	filter
 
-	follow   bool // go on after the events that there were at the beginning
-	snapshot bool // after a gap too
-	pace     time.Duration
-	until    uint64   // the newest event at the beginning
-	synced   bool     // the end of a stream that does not follow has been told
-	states   *picture // the snapshot that is being sent
+	follow   bool          // go on after the events that there were at the beginning
+	snapshot bool          // after a gap too
+	pace     time.Duration // between two writes
+	until    uint64        // the newest event at the beginning
+	synced   bool          // the end of a stream that does not follow has been told
+	states   *picture      // the snapshot that is being sent
 
 	own    []byte          // sent before anything else
 	left   context.Context // done when the client has gone
