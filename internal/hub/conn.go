@@ -18,9 +18,10 @@ import (
 
 // Limits of a client.
 const (
-	maxLine   = 64 << 10         // bytes of one line of a client
-	firstLine = 10 * time.Second // for a client's first line
-	lastLook  = time.Second      // for it once more
+	longestPace = time.Minute
+	maxLine     = 64 << 10         // bytes of one line of a client
+	firstLine   = 10 * time.Second // for a client's first line
+	lastLook    = time.Second      // for it once more
 )
 
 // Errors that a client is told before its connection is closed.

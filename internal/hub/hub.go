@@ -50,10 +50,11 @@ type limits struct {
 	ring     int           // bytes of events in memory
 	segment  int64         // bytes of a segment of the journal
 	patience time.Duration // for a client's first line
+	pace     time.Duration // for which a client may let what is to be sent gather
 }
 
 func (l limits) orUsual() limits {
-	return limits{cmp.Or(l.ring, ringSize), cmp.Or(l.segment, segmentSize), cmp.Or(l.patience, firstLine)}
+	return limits{cmp.Or(l.ring, ringSize), cmp.Or(l.segment, segmentSize), cmp.Or(l.patience, firstLine), cmp.Or(l.pace, longestPace)}
 }
 
 // A Hub is one running hub.

@@ -16,9 +16,6 @@ import (
 // maxOwn is about how many bytes of records that are not in the ring a subscriber has prepared.
 const maxOwn = 16 << 10
 
-// longestPace is how long a client may let what is to be sent gather.
-const longestPace = time.Minute
-
 // A subscriber is what one connection is sent. Its fields are for the goroutine of run, but for
 // those below the lock.
 type subscriber struct {
@@ -30,6 +27,7 @@ type subscriber struct {
 	follow   bool          // go on after the events that there were at the beginning
 	snapshot bool          // after a gap too
 	pace     time.Duration // between two writes
+	sending  bool          // something was sent since the last rest
 	until    uint64        // the newest event at the beginning
 	synced   bool          // the end of a stream that does not follow has been told
 	states   *picture      // the snapshot that is being sent
@@ -37,6 +35,8 @@ type subscriber struct {
 	own    []byte          // sent before anything else
 	left   context.Context // done when the client has gone
 	leave  context.CancelFunc
+	last   context.Context // done when all that is still to be sent is there, or nobody wants it
+	finish context.CancelFunc
 	spans  []span
 	bufs   [][]byte
 	failed error
@@ -53,13 +53,14 @@ func newSubscriber(h *Hub, conn *net.UnixConn) *subscriber {
 	s := &subscriber{hub: h, conn: conn, cursor: cursor{wake: make(chan struct{}, 1)}}
 	s.drained = sync.NewCond(&s.mu)
 	s.left, s.leave = context.WithCancel(context.Background())
+	s.last, s.finish = context.WithCancel(s.left)
 	return s
 }
 
 // begin decides where the client's line makes the stream begin.
 func (s *subscriber) begin(g greeting) {
 	s.services, s.kinds = g.Service, g.Event
-	s.pace = time.Duration(min(max(0, g.Pace), longestPace.Seconds()) * float64(time.Second))
+	s.pace = time.Duration(min(max(0, g.Pace), s.hub.pace.Seconds()) * float64(time.Second))
 	s.follow = g.Follow == nil || *g.Follow
 	s.snapshot = g.Snapshot == nil || *g.Snapshot
 	switch {
@@ -131,16 +132,17 @@ func (s *subscriber) run() error {
 	}
 }
 
-// rest lets what comes next gather, as long as the client wants.
+// rest lets what comes next gather after something was sent, as long as the client wants.
 func (s *subscriber) rest() {
-	if s.pace == 0 {
+	if s.pace == 0 || !s.sending {
 		return
 	}
+	s.sending = false
 	over := time.NewTimer(s.pace)
 	defer over.Stop()
 	select {
 	case <-over.C:
-	case <-s.left.Done():
+	case <-s.last.Done():
 	}
 }
 
@@ -221,6 +223,7 @@ func (s *subscriber) move(v *view, i int) {
 
 // sent notes that n bytes were sent. Of a line that was sent in part the rest is kept.
 func (s *subscriber) sent(n int, v *view, next int) {
+	s.sending = true
 	if v == nil {
 		if s.own = s.own[n:]; len(s.own) == 0 {
 			s.own = nil
@@ -298,6 +301,7 @@ func (s *subscriber) refuse(why error) {
 	s.ending = true
 	s.mu.Unlock()
 	s.say(event.Record{Event: event.Error, Reason: why.Error()})
+	s.finish()
 }
 
 // settle says that no more answers will come.
@@ -305,6 +309,9 @@ func (s *subscriber) settle() {
 	s.mu.Lock()
 	s.replying = false
 	s.mu.Unlock()
+	if !s.follow {
+		s.finish()
+	}
 	s.rouse()
 }
 

@@ -21,6 +21,7 @@ func TestClientsThatAreWrong(t *testing.T) {
 		"no JSON":     {"hello?", "not one JSON object"},
 		"bad pattern": {`{"service":["[a"]}`, `bad pattern "[a"`},
 		"1 MiB":       {strings.Repeat("x", 1<<20), errLineLong.Error()},
+		"bad pace":    {`{"pace":"1"}`, "pace is no number"},
 		"a request":   {"\n" + `{"do":"up","service":["web"]}`, errOneLine.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +118,7 @@ func TestClientsThatLeave(t *testing.T) {
 	p.ask(svdir.EventsSocket, `{"after":0}`).is("mine")
 }
 
-// A reader that never reads delays nobody, and when it reads after all it is told what it missed.
+// A reader that never reads, or rests, delays nobody, and when it reads after all it is told what it missed.
 func TestStuckReader(t *testing.T) {
 	const events = 40_000 // more than sockets and the ring hold
 	p := newPlace(t)
@@ -126,6 +127,8 @@ func TestStuckReader(t *testing.T) {
 	p.run(c)
 	stuck := p.ask(svdir.EventsSocket, "")
 	stuck.is(event.Synced)
+	resting := p.ask(svdir.EventsSocket, `{"pace":1}`)
+	resting.is(event.Synced)
 	quick := p.ask(svdir.EventsSocket, "")
 	quick.is(event.Synced)
 	go func() {
@@ -138,6 +141,9 @@ func TestStuckReader(t *testing.T) {
 	quick.count(events)
 	if stuck.count(events) == 0 {
 		t.Error("the stuck reader has missed nothing")
+	}
+	if resting.count(events) == 0 {
+		t.Error("the reader that rests has missed nothing")
 	}
 }
 
@@ -177,4 +183,38 @@ func TestPace(t *testing.T) {
 	quick.is("mine")
 	stop()
 	calm.ends()
+}
+
+// calm is a client that would rest for longer than a test lasts, after what it has got.
+func calm(t *testing.T, socket, greeting string) (p *place, c *client) {
+	t.Helper()
+	p = newPlace(t)
+	config := p.config()
+	config.limits.pace = 2 * giveUp
+	p.run(config)
+	return p, p.ask(socket, greeting)
+}
+
+// Whoever was sent nothing does not rest, whatever has passed by.
+func TestPaceOfWhatIsSent(t *testing.T) {
+	p, c := calm(t, svdir.EventsSocket, `{"pace":3600,"after":0,"event":["up"]}`)
+	p.write(anEvent)
+	p.ask(svdir.EventsSocket, `{"after":0,"pace":-1}`).is("mine")
+	p.write(at("web", "up", 1, 1))
+	c.is(event.Up)
+}
+
+// A client that is refused, or that wants no more, is not kept waiting for its pace.
+func TestPaceAtTheEnd(t *testing.T) {
+	_, refused := calm(t, svdir.EventsSocket, `{"pace":1e300}`)
+	refused.is(event.Synced)
+	refused.send("again")
+	refused.is(event.Error)
+	refused.ends()
+	_, asked := calm(t, svdir.ControlSocket, `{"pace":3600,"follow":false}`)
+	asked.is(event.Synced)
+	asked.send(`{"id":1,"do":"nothing","service":["web"]}`)
+	must(t, asked.conn.CloseWrite())
+	asked.is(event.Answer)
+	asked.ends()
 }
