@@ -104,7 +104,7 @@ func newNotifier(c Config, queues, desk *os.File, said ledger) *Notifier {
 	n := &Notifier{
 		now: c.Clock, tell: c.Problem, queues: queues, desk: desk, said: said,
 		outlets: map[key]*outlet{}, lost: map[key]*tally{}, none: map[string]bool{},
-		stopped: make(chan struct{}),
+		closing: make(chan struct{}), stopped: make(chan struct{}),
 		timeout: sendTimeout, retry: firstRetry, logs: localLogs,
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())

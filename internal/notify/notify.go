@@ -22,8 +22,11 @@ const cursorFile = ".cursor"
 // self is the service whose events tell what is wrong with sinks of all services.
 const self = svdir.ScanOwn + "/svmon"
 
-// grace is how long an end waits for the answers of targets.
-const grace = 3 * time.Second
+// How long an end waits.
+const (
+	haste = time.Second     // for what is queued for targets that work
+	grace = 3 * time.Second // and then for the answers of targets
+)
 
 // ErrBusy says that another process has the queues.
 var ErrBusy = errors.New("another svmon sends notifications")
@@ -52,6 +55,7 @@ type Notifier struct {
 
 	ctx     context.Context // of the deliveries
 	cancel  context.CancelFunc
+	closing chan struct{} // closed: nothing that has failed is tried again
 	stopped chan struct{} // closed: no more deliveries begin
 	ending  bool
 	senders sync.WaitGroup
@@ -282,13 +286,16 @@ func (n *Notifier) Begin() subscribe.Begin {
 	}
 }
 
-// Close ends the deliveries: those on their way have a moment. What was not delivered stays queued.
+// Close ends the deliveries: what is queued has a moment as long as its target works, and what is on its way another.
+// What was not delivered stays queued.
 func (n *Notifier) Close() error {
 	n.Pause()
 	n.ending = true
-	close(n.stopped)
-	cancel := time.AfterFunc(grace, n.cancel)
+	close(n.closing)
+	stop := time.AfterFunc(haste, func() { close(n.stopped) })
+	cancel := time.AfterFunc(haste+grace, n.cancel)
 	n.senders.Wait()
+	stop.Stop()
 	cancel.Stop()
 	n.cancel()
 	errs := []error{n.queues.Close(), n.desk.Close()}

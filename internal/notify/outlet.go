@@ -187,9 +187,7 @@ func (n *Notifier) send(o *outlet) {
 		sink, err := n.shelf.load(o.key, n.now())
 		if err != nil { // it has gone, or was never good: the queue waits for it
 			o.queue.failed()
-			o.mu.Lock()
-			o.running = false
-			o.mu.Unlock()
+			o.rest()
 			return
 		}
 		p := n.parcel(o.key, &sink, m)
@@ -203,9 +201,18 @@ func (n *Notifier) send(o *outlet) {
 			wait = min(2*wait, lastRetry)
 		case <-o.again:
 			wait = n.retry
-		case <-n.stopped:
+		case <-n.closing: // the next svmon tries again
+			o.rest()
+			return
 		}
 	}
+}
+
+// rest notes that nobody empties the queue any more.
+func (o *outlet) rest() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = false
 }
 
 // settle has the queue know what came of the message on its way, and reports that the next may follow.

@@ -18,13 +18,41 @@ func Run(ctx context.Context, c Config, lost func(error)) error {
 	if err != nil {
 		return err
 	}
-	stream := subscribe.New(filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket), subscribe.Filter{Begin: n.Begin(), Pace: subscribe.UsualPace})
+	path := filepath.Join(c.Dir, svdir.ScanOwn, svdir.EventsSocket)
+	stream := subscribe.New(path, subscribe.Filter{Begin: n.Begin(), Pace: subscribe.UsualPace})
 	stream.Lost = lost
 	err = n.follow(ctx, stream)
 	if ctx.Err() != nil {
+		n.lastWords(path)
 		err = nil
 	}
 	return errors.Join(err, n.Close())
+}
+
+// lastLook is how long the hub may take for what it has when this ends.
+const lastLook = time.Second
+
+// lastWords takes what the hub has had until now: where everything ends, no other svmon asks for it. What does not come
+// in time is for the next one.
+func (n *Notifier) lastWords(path string) {
+	begin := n.Begin()
+	if begin == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+	defer cancel()
+	stream, err := subscribe.Dial(ctx, path, subscribe.Filter{Begin: begin, NoSnapshot: true, NoFollow: true})
+	if err != nil {
+		return
+	}
+	defer func() { _ = stream.Close() }() // it was only read
+	for {
+		item, err := stream.Next(ctx)
+		if err != nil {
+			return
+		}
+		n.Event([]byte(item.Line), &item.Record, stream.Hello().Epoch)
+	}
 }
 
 // An arrival is a record of the hub.
