@@ -19,6 +19,7 @@ import (
 	"vigil/internal/probe"
 	"vigil/internal/rule"
 	"vigil/internal/sampler"
+	"vigil/internal/subscribe"
 	"vigil/internal/svdir"
 )
 
@@ -67,7 +68,7 @@ func (m *monitor) listen(s *service, c *check, now time.Time) {
 		return
 	}
 	o := observation{outcome: rule.OK}
-	if s.beatAt.Before(now.Add(-c.rule.Every)) {
+	if s.beatAt.Before(now.Add(-c.rule.Every - subscribe.UsualPace)) { // one may be on its way
 		o = observation{outcome: rule.Breach, why: "no beat for " + c.rule.Every.String()}
 	}
 	c.due = now.Add(c.rule.Every)

@@ -191,6 +191,24 @@ func TestClockJumps(t *testing.T) {
 	}
 }
 
+// TestBeat: a beat that the hub still holds back is none that is missing.
+func TestBeat(t *testing.T) {
+	m, s := world(t, "beat every 200ms")
+	began := time.Now()
+	m.hear(&event.Record{Event: event.State, Service: "web", State: event.PhaseUp, PID: 7, Start: 1, Ready: true}, began)
+	for _, c := range []struct {
+		heard, asked time.Duration // in milliseconds
+		want         string
+	}{{0, 10, ""}, {0, 210, ""}, {0, 290, ""}, {290, 580, ""}, {290, 800, "rule-bad"}} {
+		m.hear(&event.Record{Event: "beat", Service: "web"}, began.Add(c.heard*time.Millisecond))
+		s.checks.of("x").due = began
+		m.ask(s, began.Add(c.asked*time.Millisecond))
+		if got := m.out.kinds(t); got != c.want {
+			t.Errorf("last heard at %d, asked at %d: %q", c.heard, c.asked, got)
+		}
+	}
+}
+
 // A run whose start svmon has not heard of, because events were lost, is a run of its own: its rules act for it, too.
 func TestUnheardStart(t *testing.T) {
 	m, s := world(t, "age > 0s")
