@@ -308,6 +308,9 @@ func (m *monitor) take(r result, now time.Time) {
 		m.observe(s, c, r.observation)
 		return
 	}
+	if r.outcome == rule.Breach && s.hasMoved() {
+		return // the file is compared again
+	}
 	c.file = r.file
 	m.observe(s, c, r.observation)
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,10 +49,19 @@ func (m *monitor) observeEach(s *service, c *check) {
 		each[member.ID] = c.each[member.ID]
 	}
 	m.endEach(s, c, each, event.Record{Event: event.RuleGood, Reason: "it has ended"}) // before another is bad
+	var seen []observation
 	for i := range s.sample.Members {
+		o := c.compare(s.figure(c.rule, &s.sample.Members[i].Figures))
+		o.pid = s.sample.Members[i].PID
+		seen = append(seen, o)
+	}
+	isBad := slices.ContainsFunc(seen, func(o observation) bool { return o.outcome == rule.Breach })
+	if isBad && s.hasMoved() {
+		c.each = each
+		return
+	}
+	for i, o := range seen {
 		member := &s.sample.Members[i]
-		o := c.compare(s.figure(c.rule, &member.Figures))
-		o.pid = member.PID
 		count, edge := each[member.ID].Add(c.rule, o.outcome)
 		each[member.ID] = count
 		m.turn(s, c, edge, o)
@@ -133,6 +143,17 @@ func textOf(n float64, u rule.Unit) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
+// hasMoved reports that the service is not any more, or not again, as was heard: what comes from the hub may be a moment old,
+// and what an operator has just stopped or started is not to be stopped for that. Where the state on disk is older than what
+// was heard, it could not be written.
+func (s *service) hasMoved() bool {
+	if s.host {
+		return false
+	}
+	r, err := s.state()
+	return err == nil && r.N > s.n && (r.State != event.PhaseUp || !r.Ready || r.PID != s.pid)
+}
+
 // observe counts an observation, and does what follows from it.
 func (m *monitor) observe(s *service, c *check, o observation) {
 	if o.outcome == rule.Unknown {
@@ -143,6 +164,9 @@ func (m *monitor) observe(s *service, c *check, o observation) {
 		return
 	}
 	c.unknown = false
+	if o.outcome == rule.Breach && !c.aboutDeaths() && s.hasMoved() {
+		return
+	}
 	var edge rule.Edge
 	c.count, edge = c.count.Add(c.rule, o.outcome)
 	m.turn(s, c, edge, o)

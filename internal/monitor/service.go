@@ -21,6 +21,7 @@ const hostName = svdir.ScanOwn
 type service struct {
 	name, dir string
 	host      bool
+	n         uint64 // of the last event with a state
 	pid       int    // of run; 0 when it does not run
 	start     uint64 // of that pid, in the kernel's ticks; 0: not yet known
 	phase     event.Phase
@@ -148,7 +149,7 @@ func (m *monitor) update(s *service, r *event.Record, now time.Time) {
 	}
 	s.hearOwed(r, now)
 	m.badStale = m.badStale || r.Event == event.Command // it may have paid a debt
-	s.phase = r.State
+	s.phase, s.n = r.State, r.N
 	pid := 0
 	if r.State == event.PhaseUp || r.State == event.PhaseStopping {
 		pid = r.PID
