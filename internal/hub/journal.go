@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,8 +88,8 @@ func (j *journal) begin(r recovered) error {
 
 // rewrite makes one segment of all that the ring has.
 func (j *journal) rewrite(r *ring, counts map[string]count) error {
-	before, lines := r.journaled()
-	if err := j.create(header{Seq: before, N: counts, Alone: true}, false, lines...); err != nil {
+	before, pieces := r.journaled()
+	if err := j.create(header{Seq: before, N: counts, Alone: true}, false, pieces...); err != nil {
 		return err
 	}
 	err := os.Remove(filepath.Join(j.dir, segmentOld))
@@ -101,26 +102,24 @@ func (j *journal) rewrite(r *ring, counts map[string]count) error {
 // rotate makes the current segment the old one and begins a new one.
 func (j *journal) rotate(h header) error { return j.create(h, true) }
 
-// create puts a new current segment in place, with a header and the lines after it. The one that
+// create puts a new current segment in place, with a header and the pieces of a ring after it. The one that
 // was there becomes the old one, or is gone.
-func (j *journal) create(h header, keep bool, lines ...[]byte) error {
+func (j *journal) create(h header, keep bool, pieces ...[]byte) error {
 	forgetRemoved(h.N)
 	h.V, h.Event, h.Epoch, h.Boot = event.Version, "journal", j.epoch, j.boot
-	text, err := json.Marshal(h)
+	first, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
-	for _, l := range lines {
-		text = append(text, l...)
-	}
+	texts := append([][]byte{append(first, '\n')}, pieces...)
 	path := func(segment string) string { return filepath.Join(j.dir, segment) }
 	current, next, draft := path(segmentNow), path(segmentNext), path(segmentDraft)
 	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(text); err == nil {
+	size, err := writeAll(f, texts)
+	if err == nil {
 		err = os.Rename(draft, next)
 	}
 	if err == nil && keep {
@@ -140,8 +139,18 @@ func (j *journal) create(h header, keep bool, lines ...[]byte) error {
 	if j.file != nil {
 		err = j.file.Close()
 	}
-	j.file, j.size = f, int64(len(text))
+	j.file, j.size = f, size
 	return err
+}
+
+func writeAll(w io.Writer, texts [][]byte) (size int64, err error) {
+	for _, text := range texts {
+		n, err := w.Write(text)
+		if size += int64(n); err != nil {
+			return size, err
+		}
+	}
+	return size, nil
 }
 
 // maxRemoved bounds the counts of services that are gone.

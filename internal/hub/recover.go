@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vigil/internal/event"
@@ -101,12 +103,15 @@ var errEnd = errors.New("the end of the journal is lost")
 // recent returns the last records of the journal: those that the hub before may have kept without
 // having taken them out of the FIFO.
 func (r *recovered) recent() map[string]struct{} {
-	_, lines := r.ring.journaled()
+	_, pieces := r.ring.journaled()
 	found := map[string]struct{}{}
 	size := 0
-	for i := len(lines) - 1; i >= 0 && size < 2*maxInlet; i-- { // a line is longer in here than in the FIFO
-		size += len(lines[i])
-		if record, err := event.Decode(lines[i]); err == nil {
+	for line := range linesBackward(pieces) {
+		if size >= 2*maxInlet { // a line is longer in here than in the FIFO
+			break
+		}
+		size += len(line)
+		if record, err := event.Decode(line); err == nil {
 			record.Seq = 0
 			found[string(record.Append(nil))] = struct{}{}
 			if record.N > 0 {
@@ -116,6 +121,21 @@ func (r *recovered) recent() map[string]struct{} {
 		}
 	}
 	return found
+}
+
+// linesBackward yields the lines of pieces, the last first.
+func linesBackward(pieces [][]byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, text := range slices.Backward(pieces) {
+			for len(text) > 0 {
+				start := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
+				if !yield(text[start:]) {
+					return
+				}
+				text = text[:start]
+			}
+		}
+	}
 }
 
 // cutHeader returns the header of a segment and its other lines. Without one the epoch is empty.

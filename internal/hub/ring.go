@@ -241,17 +241,21 @@ func (v *view) lineAt(offset int) int {
 	return sort.Search(len(v.entries), func(i int) bool { return int(v.entries[i].end) > offset })
 }
 
-// journaled returns all lines that belong in a journal, and the seq of the event before them.
-func (r *ring) journaled() (before uint64, lines [][]byte) {
+// journaled returns all lines that belong in a journal, as pieces with several each, and the seq of the event before them.
+func (r *ring) journaled() (before uint64, pieces [][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.chunks {
 		v := view{data: c.data, entries: c.entries}
-		for i, e := range c.entries {
-			if !c.names[e.name].kind.Aside() {
-				lines = append(lines, v.bytes(i, i+1))
+		for i := 0; i < len(c.entries); i++ {
+			first := i
+			for i < len(c.entries) && !c.names[c.entries[i].name].kind.Aside() {
+				i++
+			}
+			if i > first {
+				pieces = append(pieces, v.bytes(first, i))
 			}
 		}
 	}
-	return r.chunks[0].before, lines
+	return r.chunks[0].before, pieces
 }
