@@ -93,7 +93,7 @@ func (c *checker) entry(scan, name string) {
 		c.say(filepath.Join(path, file), err.Error())
 	}
 	if svdir.IsTemplate(name) {
-		if _, err := readWant(path, c.most); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := readNumber(path, c.most).err; err != nil && !errors.Is(err, unix.ENOENT) {
 			c.sayLine(path+"/"+svdir.Instances, cli.Cause(err))
 		}
 	}

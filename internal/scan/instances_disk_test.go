@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -216,17 +217,47 @@ func TestInstanceWithASuperviseThatBegins(t *testing.T) {
 	}
 }
 
-func TestWholeNumber(t *testing.T) {
+func TestHalfNumber(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for content, want := range map[string]bool{
-		"5\n": true, "# many\n\n5\n": true, "5\n# many\n": true, "5": false, "1\n0": false, "": false, "\n": false, "-1\n": false, "many\n": false,
+		"5\n": false, "# many\n\n5\n": false, "5\n# many\n": false, "-1\n": false, "many\n": false, "10\n": false,
+		"5": true, "# many\n1": true, "": true, "\n": true, "# many": true, "# many\n": true, "many": true, "10": true,
 	} {
 		tree(t, map[string]string{"web@/instances": content})
-		if got := isWholeNumber("web@"); got != want {
+		if got := readNumber("web@", 9).half; got != want {
 			t.Errorf("%q: %v", content, got)
 		}
 	}
-	if isWholeNumber("db@") {
+	if readNumber("db@", 9).half {
 		t.Error("there is none")
+	}
+}
+
+// Half a number that would change something waits for its other half, whoever has it looked at, but not for ever.
+func TestHalfNumberWaits(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tree(t, map[string]string{"web@1/run": "-> ../web@/run", "web@2/run": "-> ../web@/run"})
+	now := time.Minute
+	s := &scanner{clock: func() time.Duration { return now }}
+	for _, try := range []struct {
+		name string
+		want int
+		n    number
+		half bool
+	}{
+		{"web@", 2, number{want: 1}, false},
+		{"web@", 2, number{want: 1, half: true}, true},
+		{"web@", 2, number{half: true, err: unix.EINVAL}, true},
+		{"web@", 2, number{want: 2, half: true}, false},
+		{"web@", unknownWant, number{want: 1, half: true}, true},
+		{"web@", unknownWant, number{want: 2, half: true}, false},
+		{"db@", unknownWant, number{want: 2, half: true}, false},
+		{"db@", 0, number{want: 2, half: true}, true},
+	} {
+		tmpl := &template{name: try.name, want: try.want}
+		first, again := s.isHalfWritten(tmpl, try.n), s.isHalfWritten(tmpl, try.n)
+		if now += goneTime; first != try.half || again != try.half || s.isHalfWritten(tmpl, try.n) {
+			t.Errorf("%+v: %v, %v", try, first, again)
+		}
 	}
 }

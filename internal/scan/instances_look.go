@@ -9,50 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vigil/internal/cli"
-	"vigil/internal/settings"
 	"vigil/internal/svdir"
 )
-
-// readNumber reads the file that says how many instances a template asks for.
-func readNumber(template string) ([]byte, error) {
-	dir, err := svdir.Open(template)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = unix.Close(dir) }() // it was only read
-	return settings.ReadContent(dir, svdir.Instances)
-}
-
-// parseNumber returns the number in that file.
-func parseNumber(content []byte) (n int, line string, err error) {
-	if line, err = settings.LineOf(content); err == nil {
-		n, err = settings.ParseCount(line)
-	}
-	return n, line, err
-}
-
-// readWant reads how many instances a template asks for. Without the file there are none.
-func readWant(template string, most int) (int, error) {
-	content, err := readNumber(template)
-	if err != nil {
-		return 0, err
-	}
-	n, line, err := parseNumber(content)
-	if err == nil && n > most {
-		err = errors.New(line + " is more than svscan -n allows")
-	}
-	return n, err
-}
-
-// isWholeNumber reports that the number of a template has its end of line: nobody is still writing it.
-func isWholeNumber(template string) bool {
-	content, err := readNumber(template)
-	if err != nil {
-		return false
-	}
-	_, _, err = parseNumber(content)
-	return err == nil && content[len(content)-1] == '\n'
-}
 
 // ownEntries are what every instance has of its own.
 var ownEntries = []string{svdir.Supervise, svdir.Fifodir, svdir.DownFile, svdir.Instances, svdir.Log}

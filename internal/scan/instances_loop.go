@@ -1,10 +1,8 @@
 package scan
 
 import (
-	"errors"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +32,7 @@ type template struct {
 	want       int           // how many instances it has; or unknownWant
 	due        time.Duration // of the next look; 0 is not before something happens
 	since      time.Duration // when the changes began that it waits for
+	stands     time.Duration // when its number counts even without an end of line; 0: not known
 	gone       time.Duration // since when it or its number is missed; 0: it is there
 	changed    bool          // its instances have to be compared with it
 	grows      bool          // something in it changes that may not be complete yet
@@ -52,7 +51,8 @@ const (
 )
 
 // touchTemplate puts off the look at a template until nothing changes there any more, as with a directory
-// that grows, but not for ever. What is known to be complete is looked at at once.
+// that grows, but not for ever. What is known to be complete is looked at at once, and so is the number: the look
+// itself sees whether it is.
 func (s *scanner) touchTemplate(name string, what touch) {
 	s.moved[name] = s.moved[name] || what == touchMoved
 	t := s.templates[name]
@@ -70,8 +70,12 @@ func (s *scanner) touchTemplate(name string, what touch) {
 		}
 		other.changed = true
 		other.grows = other.grows || what == touchEntry
-		other.due = min(now+quietTime, other.since+patience)
-		if what == touchMoved || !other.grows && isWholeNumber(name) {
+		switch {
+		case what == touchMoved:
+			other.due, other.stands = now, now
+		case other.grows:
+			other.due = min(now+quietTime, other.since+patience)
+		default:
 			other.due = now
 		}
 	}
@@ -208,11 +212,22 @@ func (s *scanner) lookAtTemplates() {
 		if t.due == 0 || t.due > now {
 			continue
 		}
-		t.due, t.since, t.grows = 0, 0, false
-		if len(t.works) == 0 || t.changed {
-			s.planTemplate(t)
+		if len(t.works) > 0 && !t.changed {
+			t.due = 0
+		} else {
+			s.watchTemplate(t)
+			n := readNumber(t.name, s.MaxInstances)
+			if s.isHalfWritten(t, n) {
+				t.due = t.stands
+				continue
+			}
+			t.due, t.since, t.stands, t.grows = 0, 0, 0, false
+			s.planTemplate(t, n)
 		}
 		s.workOn(t)
+		if t.due == 0 && t.gone != 0 && t.want > 0 {
+			t.due = t.gone + goneTime // the works have taken its place
+		}
 		if t.empty && t.want == 0 && !t.there {
 			s.complainOfTemplate(t, nil)
 			t.pinTo(ID{})
@@ -222,7 +237,7 @@ func (s *scanner) lookAtTemplates() {
 }
 
 // planTemplate looks at a template, and finds out what has to be done.
-func (s *scanner) planTemplate(t *template) {
+func (s *scanner) planTemplate(t *template, n number) {
 	all := t.changed
 	t.changed, t.works = false, nil
 	names, err := readNames(".")
@@ -230,7 +245,7 @@ func (s *scanner) planTemplate(t *template) {
 		s.retry(t, Complain{Name: t.name, Reason: "unable to read the scan directory: " + cli.Cause(err)})
 		return
 	}
-	wrong := s.count(t, names)
+	wrong := s.count(t, n, names)
 	seen := Template{Name: t.name, Want: t.want}
 	if t.there {
 		if seen.Model, err = readTemplate(t.name, ownEntries); err != nil {
@@ -275,55 +290,6 @@ func canRun(name string) (ready bool, wrong *Complain) {
 		return false, danger
 	}
 	return program == ProgramRunnable, nil
-}
-
-// count finds out how many instances a template is to have. A number that cannot be used leaves it at what
-// it is; one that is missing is believed after a while.
-func (s *scanner) count(t *template, names []string) (wrong *Complain) {
-	var st unix.Stat_t
-	if unix.Stat(t.name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		t.there = false
-	}
-	if !t.there {
-		s.watch.remove(t.name)
-	} else if err := s.watch.add(t.name); err != nil {
-		s.sayOnce("unable to watch " + t.name + ": " + cli.Cause(err) + "; looking at everything every second")
-		s.watch.short = true
-	}
-	was := t.want
-	if t.want == unknownWant {
-		t.want = highest(t.name, names)
-	}
-	want, err := readWant(t.name, s.MaxInstances)
-	missing := !t.there || errors.Is(err, unix.ENOENT)
-	switch {
-	case err == nil && !missing:
-		t.want, t.gone = want, 0
-	case !missing:
-		t.gone = 0
-		reason := svdir.Instances + ": " + cli.Cause(err) + "; it stays at " + strconv.Itoa(t.want)
-		wrong = &Complain{t.name, svdir.Instances, reason}
-	case t.want == 0:
-	case t.gone == 0:
-		t.gone = s.clock()
-		t.due = t.gone + goneTime
-	case t.gone+goneTime <= s.clock():
-		t.want = 0
-	default:
-		t.due = t.gone + goneTime
-	}
-	s.whole = s.whole || was > t.want || was == unknownWant
-	return wrong
-}
-
-// highest returns the highest number of an instance that is there.
-func highest(template string, names []string) (n int) {
-	for _, name := range names {
-		if of, number, ok := svdir.Instance(name); ok && of == template && number > n && isOurs(name) {
-			n = number
-		}
-	}
-	return n
 }
 
 // workOn does some of what has to be done, and has the instances looked at that it has changed.

@@ -10,10 +10,18 @@ import (
 	"vigil/internal/svdir"
 )
 
-// wakeWaiting has those look again that wait for services which were not there before: they can subscribe to nothing
-// that is not there. The byte is no command.
-func (s *scanner) wakeWaiting() {
+// arrive takes note of a service that was not there before, and that others may wait for.
+func (s *scanner) arrive(name string) {
 	if len(s.arrived) == 0 {
+		s.wakeBy = s.clock() + patience
+	}
+	s.arrived = append(s.arrived, name)
+}
+
+// wakeWaiting has those look again that wait for services which were not there before: they can subscribe to nothing
+// that is not there. While more are about to come they are left in peace, but not for ever. The byte is no command.
+func (s *scanner) wakeWaiting(more bool) {
+	if len(s.arrived) == 0 || (more || s.isMaking()) && s.clock() < s.wakeBy {
 		return
 	}
 	for _, v := range s.services {

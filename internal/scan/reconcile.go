@@ -297,7 +297,7 @@ func (s *scanner) rename(v *service, to string) {
 	for p := range v.posts() {
 		p.upgrade = true
 	}
-	s.arrived = append(s.arrived, to)
+	s.arrive(to)
 	s.rosterDue = s.clock() // or the next svscan tells it again
 	s.tell(event.Record{Service: from, Event: event.Removed, Reason: event.RenamedTo + to})
 	s.tell(event.Record{Service: to, Event: event.Added, Was: from, Reason: "renamed from " + from})

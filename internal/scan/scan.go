@@ -76,6 +76,7 @@ type scanner struct {
 	triedBefore        string        // what the svscan before an upgrade has tried, as a reason for supervise
 	following          []follower    // supervises that replace themselves now
 	arrived            []string      // services that were not there before, and that others may wait for
+	wakeBy             time.Duration // when those are told of them at the latest
 	followLook         time.Duration // when to look at them again
 	heirLock, heirFIFO int           // descriptors of the svscan before an upgrade; -1 if there was none
 
@@ -245,9 +246,7 @@ func (s *scanner) loop() {
 	for {
 		s.look()
 		again := s.work()
-		if !again && !s.isMaking() {
-			s.wakeWaiting()
-		}
+		s.wakeWaiting(again)
 		s.endTrial()
 		s.killLate()
 		if s.rosterDue != 0 && s.rosterDue <= s.clock() {

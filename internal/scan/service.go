@@ -104,7 +104,7 @@ func (s *scanner) start(v *service, log ID) {
 		s.tell(event.Record{Service: v.name, Event: event.Added})
 	}
 	if !s.first {
-		s.arrived = append(s.arrived, v.name)
+		s.arrive(v.name)
 	}
 	if log != (ID{}) {
 		s.startLog(v, log)
