@@ -36,6 +36,7 @@ type template struct {
 	gone       time.Duration // since when it or its number is missed; 0: it is there
 	changed    bool          // its instances have to be compared with it
 	grows      bool          // something in it changes that may not be complete yet
+	complete   bool          // its number is
 	empty      bool          // there are no instances
 	works      []Work        // what is still to be done
 	complaints []Complain
@@ -48,13 +49,14 @@ const (
 	touchEntry  touch = iota // an entry was made or written, perhaps not by its last byte
 	touchNumber              // the number of instances was
 	touchMoved               // an entry that is complete was renamed into it
+	touchWhole               // the number was, or the template itself into the scan directory
 )
 
 // touchTemplate puts off the look at a template until nothing changes there any more, as with a directory
 // that grows, but not for ever. What is known to be complete is looked at at once, and so is the number: the look
 // itself sees whether it is.
 func (s *scanner) touchTemplate(name string, what touch) {
-	s.moved[name] = s.moved[name] || what == touchMoved
+	s.moved[name] = s.moved[name] || what == touchWhole
 	t := s.templates[name]
 	if t == nil {
 		s.whole = true
@@ -70,14 +72,10 @@ func (s *scanner) touchTemplate(name string, what touch) {
 		}
 		other.changed = true
 		other.grows = other.grows || what == touchEntry
-		switch {
-		case what == touchMoved:
-			other.due, other.stands = now, now
-		case other.grows:
+		if other.due = now; other.grows && what != touchMoved && what != touchWhole {
 			other.due = min(now+quietTime, other.since+patience)
-		default:
-			other.due = now
 		}
+		other.complete = what == touchWhole || other.complete && what != touchNumber
 	}
 }
 
@@ -131,7 +129,7 @@ func (s *scanner) findTemplate(name string, id ID) {
 	s.watch.remove(name)
 	what := touchEntry
 	if s.first || s.moved[name] {
-		what = touchMoved
+		what = touchWhole
 	}
 	s.touchTemplate(name, what)
 }
@@ -221,7 +219,7 @@ func (s *scanner) lookAtTemplates() {
 				t.due = t.stands
 				continue
 			}
-			t.due, t.since, t.stands, t.grows = 0, 0, 0, false
+			t.due, t.since, t.stands, t.grows, t.complete = 0, 0, 0, false, false
 			s.planTemplate(t, n)
 		}
 		s.workOn(t)

@@ -56,7 +56,7 @@ func (s *scanner) watchTemplate(t *template) {
 
 // isHalfWritten reports that a number which would change something has still to wait for its end of line.
 func (s *scanner) isHalfWritten(t *template, n number) bool {
-	if !n.half || n.isFor(t) {
+	if !n.half || t.complete || n.isFor(t) {
 		return false
 	}
 	now := s.clock()

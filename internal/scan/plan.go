@@ -188,20 +188,22 @@ func inKnown(f Found, k Known) []Change {
 // Said remembers the complaints, so that each is said once and not at every look.
 type Said map[string]string
 
-// New returns the complaints that have not been said yet. After a look at everything, those that
-// were not repeated are forgotten.
+// New returns the complaints that have not been said yet: of several about one entry, the last. After a look at
+// everything, those that were not repeated are forgotten.
 func (s Said) New(complaints []Complain, whole bool) []Complain {
-	current := make(map[string]bool, len(complaints))
+	current := make(map[string]string, len(complaints))
+	for _, c := range complaints {
+		current[c.Name] = c.Reason
+	}
 	var fresh []Complain
 	for _, c := range complaints {
-		current[c.Name] = true
-		if s[c.Name] != c.Reason {
+		if s[c.Name] != c.Reason && current[c.Name] == c.Reason {
 			s[c.Name] = c.Reason
 			fresh = append(fresh, c)
 		}
 	}
 	for name := range s {
-		if whole && !current[name] {
+		if _, wrong := current[name]; whole && !wrong {
 			delete(s, name)
 		}
 	}

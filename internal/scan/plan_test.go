@@ -101,6 +101,8 @@ func TestSaidOnce(t *testing.T) {
 		{[]Complain{{Name: "a", Reason: "is worse"}}, false, []Complain{{Name: "a", Reason: "is worse"}}},
 		{nil, true, nil}, // mended
 		{[]Complain{{Name: "a", Reason: "is worse"}}, true, []Complain{{Name: "a", Reason: "is worse"}}},
+		{[]Complain{{Name: "a", Reason: "is bad"}, {Name: "a", Reason: "is worse"}}, true, nil}, // the last one stands
+		{[]Complain{{Name: "a", Reason: "is worse"}, {Name: "a", Reason: "is bad"}}, true, bad},
 	}
 	for i, step := range steps {
 		if got := s.New(step.complaints, step.whole); !reflect.DeepEqual(got, step.want) {

@@ -332,7 +332,7 @@ func (s *scanner) appear(f Found) []Complain {
 		return nil
 	}
 	// It may have changed between the look and the watch.
-	v.settle.Quiet, v.settle.Due = false, s.clock()+quietTime
+	v.settle.Quiet, v.settle.Since, v.settle.Due = false, s.clock(), s.clock()+quietTime
 	return nil
 }
 

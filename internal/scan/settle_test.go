@@ -99,3 +99,18 @@ func TestRestart(t *testing.T) {
 		}
 	}
 }
+
+// One that comes complete but for its run, long after svscan, has only begun to grow.
+func TestAppearIsNotRestless(t *testing.T) {
+	t.Chdir(t.TempDir())
+	now := time.Hour
+	s := &scanner{
+		clock: func() time.Duration { return now }, watch: &watch{}, services: map[ID]*service{}, moved: map[string]bool{"web": true},
+	}
+	id := ID{Ino: 1}
+	s.appear(Found{Name: "web", ID: id, Shape: Shape{Print: 1}})
+	v := s.services[id]
+	if v.settle.Quiet || restless(v, now+ms) != nil || restless(v, now+maxRestless) == nil {
+		t.Errorf("%+v", v.settle)
+	}
+}

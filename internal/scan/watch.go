@@ -140,10 +140,13 @@ func isMovedIn(e fsnotify.Event) bool {
 
 // touchOf returns what an event in the directory of a template, or of the directory itself, is.
 func touchOf(e fsnotify.Event) touch {
-	switch {
-	case isMovedIn(e):
+	isNumber := filepath.Base(e.Name) == svdir.Instances && svdir.IsTemplate(filepath.Base(filepath.Dir(e.Name)))
+	switch isMoved := isMovedIn(e); {
+	case isMoved && (isNumber || svdir.IsTemplate(filepath.Base(e.Name))):
+		return touchWhole
+	case isMoved:
 		return touchMoved
-	case filepath.Base(e.Name) == svdir.Instances && svdir.IsTemplate(filepath.Base(filepath.Dir(e.Name))):
+	case isNumber:
 		return touchNumber
 	}
 	return touchEntry

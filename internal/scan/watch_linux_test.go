@@ -2,6 +2,7 @@ package scan
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/fsnotify/fsnotify"
@@ -33,7 +34,6 @@ func TestTouched(t *testing.T) {
 	}
 }
 
-// TestMovedIn holds us to what fsnotify prints.
 // Only the number itself, written in place, may be whole before all is quiet.
 func TestTouchOf(t *testing.T) {
 	for name, want := range map[string]touch{
@@ -46,6 +46,7 @@ func TestTouchOf(t *testing.T) {
 	}
 }
 
+// TestMovedIn holds us to what fsnotify prints.
 func TestMovedIn(t *testing.T) {
 	t.Chdir(t.TempDir())
 	w := openWatch()
@@ -70,6 +71,36 @@ func TestMovedIn(t *testing.T) {
 		}
 		if entry == "web" {
 			return
+		}
+	}
+}
+
+// What is renamed into a template is complete; its number is only if it is that, or the template.
+func TestTouchOfMoved(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tree(t, map[string]string{"a/x": "", "b": "", "c": "5"})
+	w := openWatch()
+	defer w.close()
+	if err := os.Rename("a", "web@"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.add("web@"); err != nil {
+		t.Fatal(err)
+	}
+	for _, move := range [][2]string{{"b", "web@/run"}, {"c", "web@/instances"}} {
+		if err := os.Rename(move[0], move[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]touch{"web@": touchWhole, "web@/run": touchMoved, "web@/instances": touchWhole}
+	for len(want) > 0 {
+		e := <-w.events()
+		name := filepath.Clean(e.Name)
+		if kind, is := want[name]; is && e.Has(fsnotify.Create) {
+			if got := touchOf(e); got != kind {
+				t.Errorf("%v: %v", e, got)
+			}
+			delete(want, name)
 		}
 	}
 }
