@@ -119,15 +119,10 @@ func (s *scanner) takeLeft() {
 // svscan before has taken note of.
 func (s *scanner) left(d svdir.Departure) {
 	for _, p := range s.pids[d.PID] {
-		if p.id.String() != d.ID || p.start != d.Start {
+		if p.start != d.Start || !p.isMeant(d.ID) {
 			continue
 		}
-		if p.handle != nil {
-			_ = p.handle.Close() // it may be watched for others
-			p.handle = nil
-		}
-		s.strike(p)
-		s.unassign(p)
+		s.release(p)
 		if s.first && s.legacy == nil { // it left while there was no svscan: it is started, as one whose supervise has ended
 			p.pid, p.start, p.phase = 0, 0, phaseWaiting
 			return
@@ -135,6 +130,44 @@ func (s *scanner) left(d svdir.Departure) {
 		s.gone(p, event.Exit{Ended: true, Code: d.Status})
 		return
 	}
+}
+
+// isMeant reports that a departure is that of this post.
+func (p *post) isMeant(id string) bool {
+	if !strings.HasPrefix(id, "@") {
+		return p.id.String() == id
+	}
+	return p.place == id || p.place == "" && p.isForsaken()
+}
+
+// release notes that a post has no supervise, though the process may live.
+func (s *scanner) release(p *post) {
+	if p.handle != nil {
+		_ = p.handle.Close() // it may be watched for others
+		p.handle = nil
+	}
+	s.strike(p)
+	s.unassign(p)
+}
+
+// isForsaken reports that no supervise is at work in the directory, though one has been.
+func (p *post) isForsaken() bool {
+	dir, name := p.inPin(svdir.Supervise + "/" + svdir.Lock)
+	var st unix.Stat_t
+	return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && !isLocked(dir, name)
+}
+
+// relieve gives another supervise to a post whose own lives, but does not do its work: it was started for a directory
+// that got another name in that moment. It reports false if that is not so.
+func (s *scanner) relieve(p *post) bool {
+	if !p.isForsaken() {
+		return false
+	}
+	if s.reap(); p.pid != 0 { // else it was dead, and that is known now
+		s.release(p)
+		s.gone(p, event.Exit{Ended: true, Unknown: true})
+	}
+	return true
 }
 
 // assign notes that a process is the supervise of a post.

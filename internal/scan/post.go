@@ -40,6 +40,7 @@ type post struct {
 	begun   bool // it was started at least once: something may run below it
 	pid     int
 	start   uint64          // of that process; 0 if it is not known
+	place   string          // svdir.Place among its directories; empty if it is not known
 	handle  *process.Handle // of one that is held
 	leaving bool            // it has to go
 	told    bool            // it was sent the signal for that
@@ -150,8 +151,9 @@ func (s *scanner) startSupervise(posts ...*post) {
 		}
 		return
 	}
-	for _, p := range posts {
+	for i, p := range posts {
 		p.phase, p.begun, p.told, p.upgrade = phaseRunning, true, false, false
+		p.place = svdir.Place(i + 1)
 		p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
 		s.assign(p, pid)
 	}
@@ -231,6 +233,7 @@ func (s *scanner) hold(p *post) bool {
 func (s *scanner) watchOver(p *post, h *process.Handle) {
 	pid := h.PID()
 	p.phase, p.begun, p.told, p.upgrade = phaseHeld, true, false, s.legacy != nil
+	p.place = ""
 	s.assign(p, pid)
 	p.restart.Started = s.clock()
 	p.tellAt, p.tellBy = s.clock(), s.clock()+handlerTime
@@ -269,6 +272,9 @@ func (s *scanner) sendLeave(p *post) {
 	}
 	if s.takeLeft(); p.pid == 0 {
 		return // it has left by itself
+	}
+	if !p.isListening() && s.relieve(p) {
+		return
 	}
 	if !s.leavesWith(p) {
 		err := s.giveOrder(p)

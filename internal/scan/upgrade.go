@@ -276,6 +276,9 @@ func (s *scanner) sendUpgrade(p *post) {
 		return
 	}
 	if p.upgrade = false; err != nil {
+		if s.relieve(p) {
+			return
+		}
 		s.print.Warn("upgrade", "supervise "+p.dir()+" with pid "+strconv.Itoa(p.pid), err)
 		return
 	}

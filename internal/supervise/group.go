@@ -45,8 +45,10 @@ func Run(ctx context.Context, c Config, dirs []string) error {
 		return &cli.Failure{Doing: "supervise " + dirs[0], Err: err}
 	}
 	g := &group{isAlone: len(dirs) == 1, size: len(dirs), left: -1, inbox: make(chan note)}
-	for _, dir := range dirs {
-		g.services = append(g.services, newService(c, g, dir))
+	for i, dir := range dirs {
+		s := newService(c, g, dir)
+		s.place = svdir.Place(i + 1)
+		g.services = append(g.services, s)
 	}
 	if err := g.open(c); err != nil {
 		return err

@@ -80,13 +80,16 @@ func (g *group) openLeft(c Config, first *service) {
 // last: who sees that nobody reads it knows that svscan was told.
 func (g *group) tellLeft(s *service, status int) {
 	id, err := identity(s.dir)
+	if err != nil {
+		id = s.place // it was renamed, or is gone
+	}
 	ok := s.ok
 	s.ok = -1
 	s.close()
 	if ok >= 0 {
 		defer func() { _ = unix.Close(ok) }() // nobody writes to it
 	}
-	if g.left < 0 || err != nil {
+	if g.left < 0 || err != nil && g.upgraded { // svscan knows the places of the first start
 		return
 	}
 	line := svdir.Departure{PID: g.self.PID, Start: g.self.Start, ID: id, Status: status}.Line()

@@ -92,7 +92,8 @@ type service struct {
 	isTold    bool // to leave, by svscan
 	upgrading bool // as soon as nothing is in the air
 	done      bool
-	err       error // why it is not supervised
+	err       error  // why it is not supervised
+	place     string // svdir.Place
 
 	rewriteDue time.Duration // what could not be written is tried again; 0: all is written
 }

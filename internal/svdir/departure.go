@@ -6,13 +6,17 @@ import (
 )
 
 // A Departure is what a supervise of several services tells svscan in the FIFO Left when one of them leaves while it
-// goes on with others: what its exit status tells where there is one. It is a line PID START DEVICE:INODE STATUS.
+// goes on with others: what its exit status tells where there is one. It is a line PID START DEVICE:INODE STATUS, or
+// PID START @N STATUS.
 type Departure struct {
 	PID    int // of the supervise
 	Start  uint64
-	ID     string // of the service directory
+	ID     string // of the service directory, or its Place where that could not be opened
 	Status int    // as that of the exit would be
 }
+
+// Place is what stands for the id of the nth directory that a supervise was started with; the first is 1.
+func Place(n int) string { return "@" + strconv.Itoa(n) }
 
 // Line is the line, which is short enough to be written at once.
 func (d Departure) Line() string {
