@@ -78,7 +78,11 @@ const Sleeper = "#!/bin/sh\nexec sleep 1000\n"
 // Start supervises the directory until the test ends, and returns when commands are taken.
 func Start(t testing.TB, s Suite, dir string) *exec.Cmd {
 	t.Helper()
-	return StartPath(t, Path(t, s.Program, s.Package), dir)
+	cmd := StartPath(t, Path(t, s.Program, s.Package), dir)
+	if s != S6 { // which has none; the others' svok opens it, and it comes last
+		Until(t, func() bool { return hasReader(dir, svdir.OK) })
+	}
+	return cmd
 }
 
 // StartPath is Start with the path of the program.
@@ -105,8 +109,11 @@ func StartPath(t testing.TB, path, dir string) *exec.Cmd {
 }
 
 // Supervised reports that a supervise takes the commands of a directory.
-func Supervised(dir string) bool {
-	fd, err := fifo.OpenWrite(unix.AT_FDCWD, filepath.Join(dir, svdir.Supervise, svdir.Control))
+func Supervised(dir string) bool { return hasReader(dir, svdir.Control) }
+
+// hasReader reports that somebody reads a FIFO of supervise.
+func hasReader(dir, name string) bool {
+	fd, err := fifo.OpenWrite(unix.AT_FDCWD, filepath.Join(dir, svdir.Supervise, name))
 	if err == nil {
 		_ = unix.Close(fd) // nothing was written
 	}
