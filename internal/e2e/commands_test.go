@@ -351,12 +351,14 @@ func cmdAlive(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// isAlive tells a process from a zombie.
+// isAlive tells a process from a zombie. The first thread may be one while another executes a program and takes its place.
 func isAlive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(rest, "Z")
+	const threads = 20 - 3 // of proc_pid_stat(5), from the state on
+	fields := strings.Fields(rest)
+	return !strings.HasPrefix(rest, "Z") || len(fields) > threads && fields[threads] != "1" && fields[threads] != "0"
 }

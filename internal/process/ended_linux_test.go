@@ -1,6 +1,8 @@
 package process
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -89,5 +91,52 @@ func TestWaitBesideReaping(t *testing.T) {
 		if !exit.OK() {
 			t.Fatalf("it has ended by %+v", exit)
 		}
+	}
+}
+
+// headless makes this test binary a process whose first thread has ended, as it has for a moment when another thread
+// executes a program.
+const headless = "TEST_HEADLESS"
+
+func init() { //nolint:gochecknoinits // main may be on another thread
+	if os.Getenv(headless) == "" {
+		return
+	}
+	runtime.LockOSThread()
+	go func() {
+		for st, err := readStat(os.Getpid()); err == nil && st.state != 'Z'; {
+			st, err = readStat(os.Getpid())
+		}
+		_, _ = os.Stdout.WriteString("now\n") // the parent sees an end of it
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread
+}
+
+func TestFirstThreadHasEnded(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), headless+"=1")
+	stdin, errIn := cmd.StdinPipe()
+	stdout, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, len("now\n"))); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	h := handle(t, pid)
+	if _, ended := h.Ended(); ended || hasEnded(pid, h.start) || len(Tree(pid)) != 1 {
+		t.Errorf("it lives: %v", ended)
+	}
+	if _, err := Look(pid); err != nil {
+		t.Errorf("it lives: %v", err)
+	}
+	if err := errors.Join(h.Close(), stdin.Close(), cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+	if !hasEnded(pid, h.start) {
+		t.Error("it has ended")
 	}
 }

@@ -72,11 +72,14 @@ type procStat struct {
 	pgid     int
 	session  int
 	flags    int
+	threads  int
 	start    uint64 // clock ticks since boot
 	exitCode int    // as wait4 tells; 0 for those who may not see it
 }
 
-func (st procStat) zombie() bool { return st.state == 'Z' || st.state == 'X' }
+// zombie reports that the process has ended. The first thread may have, and others live: one that executes a program, for
+// example, takes its place.
+func (st procStat) zombie() bool { return (st.state == 'Z' || st.state == 'X') && st.threads <= 1 }
 
 // maxStat is more than /proc/PID/stat ever has.
 const maxStat = 1024
@@ -110,7 +113,7 @@ func readStat(pid int) (procStat, error) {
 	start, err := strconv.ParseUint(f[22-3], 10, 64)
 	return procStat{
 		name: text[before+1 : after], state: f[0][0], ppid: number(4), pgid: number(5), session: number(6), flags: number(9),
-		start: start, exitCode: number(52),
+		threads: number(20), start: start, exitCode: number(52),
 	}, err
 }
 
