@@ -18,7 +18,7 @@ import (
 
 // Limits of a client.
 const (
-	longestPace = time.Minute
+	longestPace = time.Minute      // for which it may let what is to be sent gather
 	maxLine     = 64 << 10         // bytes of one line of a client
 	firstLine   = 10 * time.Second // for a client's first line
 	lastLook    = time.Second      // for it once more
