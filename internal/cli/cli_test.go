@@ -23,7 +23,7 @@ func TestStatuses(t *testing.T) {
 		{unix.EAGAIN, 111, "svc: fatal: temporary failure\n"},
 		{&Failure{"chdir to web", &os.PathError{Op: "open", Path: "web", Err: unix.ENOENT}}, 111, "svc: fatal: unable to chdir to web: file does not exist\n"},
 		{&os.PathError{Op: "open", Path: "x", Err: io.ErrShortWrite}, 111, "svc: fatal: short write\n"},
-		{unix.Errno(133), 111, "svc: fatal: unknown error\n"},
+		{unix.EILSEQ, 111, "svc: fatal: " + unix.EILSEQ.Error() + "\n"},
 		{errors.New("a\nb\x1b[31m\xff\ufffd\u009b\u202e"), 111, `svc: fatal: a\nb\x1b[31m\xff\ufffd\u009b\u202e` + "\n"},
 	} {
 		var out bytes.Buffer

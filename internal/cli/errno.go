@@ -33,14 +33,14 @@ func Cause(err error) string {
 	return err.Error()
 }
 
-// Errno returns djb's own words for an errno, from daemontools' error_str.c.
+// Errno returns djb's own words for an errno, from daemontools' error_str.c, and Go's for those that it calls unknown.
 func Errno(errno unix.Errno) string {
 	for i := range words {
 		if words[i].errno == errno {
 			return words[i].text
 		}
 	}
-	return "unknown error"
+	return errno.Error()
 }
 
 // words is no map: that would be made at the start of every supervise, and be memory of its own.

@@ -119,10 +119,18 @@ func (s *service) write(name string, content []byte, mode uint32) {
 	}
 	if err != nil {
 		s.drafts[name] = draft{bytes.Clone(content), mode, lost}
-		s.problem(svdir.Supervise, err)
+		s.unwritten(err)
 		return
 	}
 	delete(s.drafts, name)
+}
+
+// unwritten tells that supervise/ cannot be written, once until all is there: each of its files may have a reason of
+// its own, and what is told is written again to all of them.
+func (s *service) unwritten(err error) {
+	if s.problems[svdir.Supervise] == "" {
+		s.problem(svdir.Supervise, err)
+	}
 }
 
 // unrecorded reports why the record of what is to be let go could not be written. It does not run then: who

@@ -43,12 +43,11 @@ func (s *service) writeTally() {
 		all := append(old[:len(old)-len(old)%status.DeathSize], s.late...)
 		err = status.WriteFile(s.own, svdir.DeathTally, all[max(0, len(all)-size):], svdir.ModeStatus)
 	}
-	if err == nil {
-		s.deaths, s.late = min(s.deaths+fresh, most), nil
-	}
 	if err != nil {
-		s.problem(svdir.Supervise, err)
+		s.unwritten(err)
+		return
 	}
+	s.deaths, s.late = min(s.deaths+fresh, most), nil
 }
 
 func (s *service) appendTally(entries []byte) error {
