@@ -23,6 +23,8 @@ func (t *step) began(b Began) {
 		hello = event.Adopted
 		t.Released = !b.Stage
 		t.adopt()
+		// A supervise that is killed between its STOP and its record leaves it so.
+		t.Paused = t.Paused || b.Halted && t.Role == Run
 	case t.Role == Run && t.inherits(b.Exit, b.Heir):
 		hello = event.Adopted
 		t.take(b.Heir)

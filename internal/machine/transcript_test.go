@@ -224,6 +224,8 @@ func (p *player) began(words []string) {
 			p.state = State{Name: p.state.Name, Runit: p.state.Runit, Logger: p.state.Logger}
 		case "alive":
 			b.Alive = true
+		case "halted":
+			b.Alive, b.Halted = true, true
 		case "stage":
 			b.Alive, b.Stage = true, true
 		case "exit":

@@ -20,6 +20,7 @@ type (
 		Resume bool         // it did not leave by itself, in this boot: carry on
 		Alive  bool         // the process of Prior is there
 		Stage  bool         // it is still a stage
+		Halted bool         // the kernel has it stopped
 		Exit   event.Exit   // how it ended, if it is not
 		Left   Leftover     // what lives of run's helpers, if no process of Prior is there
 		Heir   Heir         // who may take its place, if it is not there

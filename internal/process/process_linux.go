@@ -332,6 +332,12 @@ func Parent(pid int) (int, error) {
 	return st.ppid, err
 }
 
+// IsStopped reports that a process was stopped by a signal, and not continued.
+func IsStopped(pid int) bool {
+	st, err := readStat(pid)
+	return err == nil && st.state == 'T'
+}
+
 // IsChild reports that a process is a child of this one.
 func IsChild(pid int) bool {
 	st, err := readStat(pid)

@@ -84,6 +84,9 @@ func Environ(int) []string { return nil }
 // Owner is Linux's.
 func Owner(int) (uint32, error) { return 0, unsupported("process information") }
 
+// IsStopped is Linux's.
+func IsStopped(int) bool { return false }
+
 // IsChild is Linux's.
 func IsChild(int) bool { return false }
 

@@ -34,6 +34,7 @@ func (s *service) adopt(r event.Record, b *machine.Began) error {
 		s.owned(r.PID)
 		return nil // after an upgrade: its death comes by SIGCHLD
 	}
+	b.Halted = process.IsStopped(r.PID)
 	s.await(h, r.Start)
 	return nil
 }
