@@ -56,6 +56,9 @@ func TestMembersComeAndGo(t *testing.T) {
 	s.Total.want(t, "one went, one came", Read, 550)
 	s.Total.want(t, "one went, one came", RSS, 2000)
 	s.Members[1].unknown(t, "the one that came", CPU)
+	if self, came := s.AgeOf(&s.Members[0]), s.AgeOf(&s.Members[1]); self != s.Age || came != 5*time.Second {
+		t.Errorf("of age %v and %v, want %v and 5s", self, came, s.Age)
+	}
 
 	// 4 is older than the last reading: it was moved here, and what it has used was not used since.
 	s = tree.Add(120*time.Second, []Reading{reading(1, 0, 12, 0), reading(3, 105*time.Second, 5, 50), reading(4, 0, 900, 9e9)}, nil)

@@ -49,6 +49,9 @@ var rates = [...]struct {
 	unit          float64
 }{{CPU, CPU, 100}, {Read, ReadRate, 1}, {Write, WriteRate, 1}}
 
+// AgeOf is how long one of the members has run.
+func (s *Sample) AgeOf(m *Member) time.Duration { return max(0, s.Age+s.Members[0].Start-m.Start) }
+
 // A Tree remembers what was read of a service's processes last. The zero value has read nothing.
 type Tree struct {
 	at    time.Duration
