@@ -4,22 +4,23 @@ package main
 import (
 	"context"
 	"io"
+	"strconv"
 
 	"vigil/internal/cli"
 	"vigil/internal/probe"
 	"vigil/internal/settings"
 )
 
-const usage = `svmon serve
+const more = "; svmon --help tells more"
+
+const help = `usage: svmon serve
        svmon finish
        svmon top [-1] [NAME ...]
        svmon samples [-j] [NAME ...]
        svmon metrics [-i INTERVAL] FILE
        svmon probe LINE
        svmon notify [SCAN]
-       svmon -t SCAN`
-
-const help = `usage: ` + usage + `
+       svmon -t SCAN
 
 Watches what services use, and does what their rules say; see svmon(8), svmon-rules(5) and svmon-notify(5).
 
@@ -50,7 +51,7 @@ func main() { cli.Main("svmon", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return cli.UsageError(usage)
+		return cli.UsageError("svmon serve|finish|top|samples|metrics|probe|notify, or svmon -t SCAN" + more)
 	}
 	switch rest := args[1:]; args[0] {
 	case "-h", "--help":
@@ -76,17 +77,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "-t", "--test":
 		return check(rest, stdout)
 	}
-	return cli.UsageError(usage)
+	return cli.UsageError(strconv.Quote(args[0]) + " is no command" + more)
 }
 
 // ask asks a service whether it is well.
 func ask(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(args) != 1 {
-		return cli.UsageError(usage)
+		return cli.UsageError("svmon probe LINE, which is one argument" + more)
 	}
 	line, err := settings.ParseProbe(args[0])
 	if err != nil {
-		return cli.UsageError(usage)
+		return cli.UsageError(strconv.Quote(args[0]) + ": " + err.Error())
 	}
 	if err := probe.Run(ctx, line); err != nil {
 		cli.NewPrinter("svmon", stderr).Print("warning: " + line + ": " + cli.Cause(err))

@@ -21,7 +21,7 @@ import (
 // wrong with a sink becomes a message and an event.
 func sendNotifications(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(args) > 1 {
-		return cli.UsageError(usage)
+		return cli.UsageError("svmon notify [SCAN]")
 	}
 	scan := svdir.ScanDir()
 	if len(args) == 1 {

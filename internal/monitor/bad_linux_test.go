@@ -41,6 +41,21 @@ func TestEachEnds(t *testing.T) {
 	}
 }
 
+// TestAgeOfEach: a process that is older than its children is bad before they are.
+func TestAgeOfEach(t *testing.T) {
+	m, s := world(t, "age.each > 10s every 100ms")
+	at := time.Now()
+	members := []sample.Member{{ID: sample.ID{PID: 7, Start: time.Minute}}, {ID: sample.ID{PID: 9, Start: time.Minute + 5*time.Second}}}
+	for i, want := range []string{"", "rule-bad", "rule-bad", ""} {
+		s.sample = sample.Sample{PID: 7, Age: time.Duration(i)*5*time.Second + 6*time.Second, Members: members}
+		at = at.Add(time.Second)
+		m.evaluateSample(s, at)
+		if got := m.out.kinds(t); got != want {
+			t.Errorf("at the age of %v: %q, want %q", s.sample.Age, got, want)
+		}
+	}
+}
+
 // TestBadSurvives: what is bad is so for the next svmon, which does not do again what was done, and tells when it is
 // over; also of a rule that is another one by then.
 func TestBadSurvives(t *testing.T) {

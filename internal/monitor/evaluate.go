@@ -51,8 +51,9 @@ func (m *monitor) observeEach(s *service, c *check) {
 	m.endEach(s, c, each, event.Record{Event: event.RuleGood, Reason: "it has ended"}) // before another is bad
 	var seen []observation
 	for i := range s.sample.Members {
-		o := c.compare(s.figure(c.rule, &s.sample.Members[i].Figures))
-		o.pid = s.sample.Members[i].PID
+		member := &s.sample.Members[i]
+		o := c.compare(s.figureOf(c.rule, member))
+		o.pid = member.PID
 		seen = append(seen, o)
 	}
 	isBad := slices.ContainsFunc(seen, func(o observation) bool { return o.outcome == rule.Breach })
@@ -73,6 +74,14 @@ func (m *monitor) observeEach(s *service, c *check) {
 var figures = map[string]sample.Metric{
 	"rss": sample.RSS, "vms": sample.VMS, "cpu": sample.CPU, "fds": sample.FDs, "threads": sample.Threads,
 	"read": sample.Read, "write": sample.Write,
+}
+
+// figureOf returns what a rule about each process is about.
+func (s *service) figureOf(r *rule.Rule, m *sample.Member) (float64, bool) {
+	if r.Subject.Name == "age" {
+		return s.sample.AgeOf(m).Seconds(), true
+	}
+	return s.figure(r, &m.Figures)
 }
 
 // figure returns what a rule is about, in the unit of its limit.

@@ -214,8 +214,8 @@ func (p *parser) program(stop ...string) []string {
 
 // scoped are the metrics that there are of every process.
 var (
-	scoped   = []string{"rss", "vms", "cpu", "fds", "threads", "read", "write"}
-	unscoped = []string{"children", "age", "deaths"}
+	scoped   = []string{"rss", "vms", "cpu", "fds", "threads", "read", "write", "age"}
+	unscoped = []string{"children", "deaths"}
 	ofHost   = []string{"cpu", "mem", "swap", "load1", "load5", "load15"}
 )
 
@@ -241,6 +241,8 @@ func (p *parser) metric(s *Subject, w word) {
 		if hasScope {
 			p.fail(w, name+" without .total and .each")
 		}
+	case name == "age" && hasScope && scope != "each":
+		p.fail(w, "age or age.each")
 	case !slices.Contains(scoped, name):
 		p.fail(w, wantSubject)
 	case scope == "total":

@@ -97,7 +97,7 @@ func equal(a, b *Rule) bool {
 // TestSubjectAsWritten: who is told reads what is in the rule.
 func TestSubjectAsWritten(t *testing.T) {
 	for _, want := range []string{
-		"rss", "cpu.total", "fds.each", "deaths", "m.queue", "host.load1", "disk /tmp", "inodes /", "file log/current age", "file x size",
+		"rss", "cpu.total", "fds.each", "age.each", "deaths", "m.queue", "host.load1", "disk /tmp", "inodes /", "file log/current age", "file x size",
 	} {
 		limit := " > 5"
 		for _, unit := range []string{"", "%", "M", "m"} {
@@ -127,7 +127,6 @@ func TestParseErrors(t *testing.T) {
 		"rsss > 5M":               `column 1: "rsss": expected a metric`,
 		"\x00\x01":                "column 1: ",
 		"rss.all > 5M":            `column 1: "rss.all": expected rss, rss.total or rss.each`,
-		"children.each > 5":       `column 1: "children.each": expected children without`,
 		"host.disk > 5":           `column 1: "host.disk": expected host.cpu`,
 		"rss":                     "column 4: the line ends: expected an operator",
 		"rss 5M":                  `column 5: "5M": expected an operator`,
@@ -135,6 +134,8 @@ func TestParseErrors(t *testing.T) {
 		"rss > 80%":               `column 7: "80%": expected bytes like 500M`,
 		"rss >80%":                `column 6: "80%": expected bytes like 500M`,
 		"cpu > 5M":                `column 7: "5M": expected a percentage like 90%`,
+		"age.total > 5s":          `column 1: "age.total": expected age or age.each`,
+		"children.each > 5":       `column 1: "children.each": expected children without .total and .each`,
 		"age > 5":                 `column 7: "5": expected a duration like 3m`,
 		"fds > 5M":                `column 7: "5M": expected a number or a percentage`,
 		"read > 5%":               `column 8: "5%": expected bytes like 500M or bytes a second`,
@@ -239,8 +240,10 @@ func TestCount(t *testing.T) {
 		{3, 5, "bboob", "....B"},
 		{2, 0, "buuub", "....B"}, // unknown neither fires
 		{2, 0, "bbouuo", ".B...G"},
-		{2, 0, "bbuuuo", ".B...."}, // nor clears
-		{2, 0, "bsb", "..."},       // the ring is emptied at every start
+		{2, 0, "bbuuuo", ".B...."},     // nor clears
+		{3, 5, "bbbobbbb", "..B....."}, // one that is good is none of N in a row
+		{2, 6, "bboobob", ".B.G..B"},   // good again, the samples are forgotten, as with Monit
+		{2, 0, "bsb", "..."},           // the ring is emptied at every start
 		{2, 0, "bbsbbsoo", ".B..B..G"},
 		{2, 0, "bbsoo", ".B..G"},
 		{2, 0, "bbsobb", ".B...B"},

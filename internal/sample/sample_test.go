@@ -56,6 +56,9 @@ func TestMembersComeAndGo(t *testing.T) {
 	s.Total.want(t, "one went, one came", Read, 550)
 	s.Total.want(t, "one went, one came", RSS, 2000)
 	s.Members[1].unknown(t, "the one that came", CPU)
+	if self, came := s.AgeOf(&s.Members[0]), s.AgeOf(&s.Members[1]); self != s.Age || came != 5*time.Second {
+		t.Errorf("of age %v and %v, want %v and 5s", self, came, s.Age)
+	}
 
 	// 4 is older than the last reading: it was moved here, and what it has used was not used since.
 	s = tree.Add(120*time.Second, []Reading{reading(1, 0, 12, 0), reading(3, 105*time.Second, 5, 50), reading(4, 0, 900, 9e9)}, nil)
@@ -136,5 +139,45 @@ func TestRecord(t *testing.T) {
 	got.Total.want(t, "decoded", RSS, 2000)
 	if got.PID != 9 || got.Children != 1 || got.Age != 110*time.Second {
 		t.Errorf("decoded %+v", got)
+	}
+}
+
+// TestWaitedFor: what ended since counts once, whether it was there at the last reading or not, and whether its parent
+// waits for it at once or later.
+func TestWaitedFor(t *testing.T) {
+	var tree Tree
+	at := 100 * time.Second
+	add := func(waited float64, readings ...Reading) Sample {
+		t.Helper()
+		for i := range readings[1:] {
+			readings[i+1].Parent = readings[i].PID // each is a child of the one before
+		}
+		readings[0].Waited = waited
+		at += 10 * time.Second
+		return tree.Add(at, readings, nil)
+	}
+	want := func(what string, s Sample, cpu, read float64) {
+		t.Helper()
+		s.Total.want(t, what, CPU, cpu)
+		s.Total.want(t, what, Read, read)
+	}
+	add(3, reading(1, 0, 10, 1000), reading(2, 0, 60, 500))
+	// Some came and went: they used 5 s and read 70 bytes.
+	s := add(8, reading(1, 0, 10, 1070), reading(2, 0, 60, 500))
+	want("never seen", s, 50, 1570)
+	s.Self.want(t, "alone", CPU, 0)
+	// 2 used another 2 s and read 10 bytes, ended, and was waited for: 62 and 510 come with its parent.
+	s = add(70, reading(1, 0, 11, 1580), reading(3, 100*time.Second, 1, 7))
+	want("waited for", s, 30, 1580)
+	s.Self.want(t, "its parent's", ReadRate, 1)
+	// 3, that was moved here, ends, and 4 is its child; the parent does other things before it waits.
+	s = add(70, reading(1, 0, 11, 1580), reading(3, 100*time.Second, 1, 7), reading(4, at, 2, 3))
+	want("came", s, 20, 1583)
+	s = add(70, reading(1, 0, 13, 1580))
+	want("not waited for yet", s, 20, 1583)
+	s = add(74, reading(1, 0, 13, 1594))
+	want("both in the end", s, 10, 1587)
+	if len(tree.owed) != 0 {
+		t.Errorf("left: %v", tree.owed)
 	}
 }

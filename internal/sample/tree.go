@@ -15,6 +15,8 @@ type ID struct {
 type Reading struct {
 	ID
 	Figures
+	Parent int     // its pid
+	Waited float64 // seconds that those of its children have used that have ended
 }
 
 // A Group is what was read of a cgroup that has the processes of one service and no others. Its CPU is
@@ -49,27 +51,32 @@ var rates = [...]struct {
 	unit          float64
 }{{CPU, CPU, 100}, {Read, ReadRate, 1}, {Write, WriteRate, 1}}
 
+// AgeOf is how long one of the members has run.
+func (s *Sample) AgeOf(m *Member) time.Duration { return max(0, s.Age+s.Members[0].Start-m.Start) }
+
 // A Tree remembers what was read of a service's processes last. The zero value has read nothing.
 type Tree struct {
 	at    time.Duration
 	root  ID
-	last  map[ID]Figures
+	last  map[ID]Reading
+	owed  map[ID]debt
 	sums  Figures // of what all processes have read and written, also those that are gone
 	group Figures
 }
 
 // Add takes what was read at a time since boot, the service's own process first, and perhaps its cgroup.
-// The processes that came since the last reading count with all that they have used; what the gone ones
-// used at last is not known, and is never subtracted.
+// The processes that came since the last reading count with all that they have used, also those that came and went if
+// they were waited for; what the gone ones used at last is not known where they were not, and is never subtracted.
 func (t *Tree) Add(at time.Duration, readings []Reading, group *Group) Sample {
 	root := readings[0].ID
 	if t.root != root {
-		*t = Tree{root: root}
+		*t = Tree{root: root, owed: make(map[ID]debt)}
 	}
 	s := Sample{PID: root.PID, Age: max(0, at-root.Start), Children: len(readings) - 1}
 	passed := (at - t.at).Seconds()
 	known := t.last != nil && passed > 0
-	grown, complete := t.growth(readings, known)
+	paid := t.settle(readings)
+	grown, complete := t.growth(readings, known, paid)
 	s.Members = make([]Member, 0, len(readings))
 	for i := range readings {
 		r := &readings[i]
@@ -77,7 +84,7 @@ func (t *Tree) Add(at time.Duration, readings []Reading, group *Group) Sample {
 		for _, c := range rates {
 			f.forget(c.rate)
 			before, seen := t.last[r.ID]
-			delta, ok := since(&before, &r.Figures, c.counter)
+			delta, _, ok := grew(&before, r, c.counter, paid[r.ID])
 			if known && seen && ok {
 				f.Set(c.rate, delta*c.unit/passed)
 			}
@@ -103,18 +110,18 @@ func (t *Tree) Add(at time.Duration, readings []Reading, group *Group) Sample {
 }
 
 // growth is by how much the counters of a tree grew, and which of them are known for all of it.
-func (t *Tree) growth(readings []Reading, known bool) (grown [metrics]float64, complete [metrics]bool) {
+func (t *Tree) growth(readings []Reading, known bool, paid map[ID]debt) (grown [metrics]float64, complete [metrics]bool) {
 	for _, m := range counters {
 		complete[m] = true
 		for i := range readings {
 			r := &readings[i]
-			n, ok := r.Get(m)
+			n, ok := r.all(m)
 			before, seen := t.last[r.ID]
 			switch {
 			case !ok:
 				complete[m] = false
 			case seen:
-				delta, ok := since(&before, &r.Figures, m)
+				_, delta, ok := grew(&before, r, m, paid[r.ID])
 				complete[m] = complete[m] && ok
 				grown[m] += delta
 			case !known || r.Start >= t.at:
@@ -182,11 +189,11 @@ func (t *Tree) addGroup(s *Sample, group *Group, passed float64) {
 func (t *Tree) keep(at time.Duration, readings []Reading) {
 	t.at = at
 	if t.last == nil {
-		t.last = make(map[ID]Figures, len(readings))
+		t.last = make(map[ID]Reading, len(readings))
 	}
 	clear(t.last)
 	for i := range readings {
-		t.last[readings[i].ID] = readings[i].Figures
+		t.last[readings[i].ID] = readings[i]
 	}
 }
 

@@ -34,11 +34,15 @@ type stat struct {
 	ended         bool   // a zombie, or one that will be in a moment: it has no memory any more
 	start         uint64 // ticks since boot
 	ticks         uint64 // of CPU
+	waited        uint64 // ticks of those that it has waited for
 	threads       uint64
 	vms, rssPages uint64
 }
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * tickTime }
+
+// waitedFor is how long the processes that it has waited for have used a processor.
+func (st *stat) waitedFor() float64 { return float64(st.waited) * tickTime.Seconds() }
 
 // figures are those of a process that is kept.
 func (s *Sampler) figures(k *kept, st *stat) (f sample.Figures) {
@@ -164,6 +168,8 @@ func parseStat(pid int, b []byte) (stat, error) {
 			st.parent = int(n)
 		case 14, 15:
 			st.ticks += n
+		case 16, 17:
+			st.waited += n
 		case 20:
 			st.threads = n
 		case 22:

@@ -26,6 +26,9 @@ type stat struct {
 
 func (st *stat) began() time.Duration { return time.Duration(st.start) * time.Millisecond }
 
+// waitedFor is not asked for where descendants are not read.
+func (st *stat) waitedFor() float64 { return 0 }
+
 func (s *Sampler) figures(_ *kept, st *stat) sample.Figures { return st.f }
 
 func (s *Sampler) readStat(pid int, _ *kept) (stat, error) {

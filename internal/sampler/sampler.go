@@ -217,7 +217,7 @@ func (s *Sampler) keep(st *stat) *kept {
 // read reads one process. What may not be read is left unknown.
 func (s *Sampler) read(at time.Duration, st *stat, d Detail) sample.Reading {
 	k := s.keep(st)
-	r := sample.Reading{ID: sample.ID{PID: st.pid, Start: st.began()}, Figures: s.figures(k, st)}
+	r := sample.Reading{ID: sample.ID{PID: st.pid, Start: st.began()}, Figures: s.figures(k, st), Parent: st.parent, Waited: st.waitedFor()}
 	if d.FDs {
 		if n, known := countFDs(k.process()); known {
 			r.Set(sample.FDs, n)

@@ -95,6 +95,31 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestWaitedFor: what a child has used that came and went between two readings is that of the tree.
+func TestWaitedFor(t *testing.T) {
+	done := filepath.Join(t.TempDir(), "done")
+	pid := run(t, `trap '(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); : >`+done+`' USR1; echo ready; while :; do cat; done`)
+	s := New(t.TempDir())
+	before := take(t, s, many, pid)
+	if err := syscall.Kill(-pid, syscall.SIGUSR1); err != nil { // and cat ends
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		if _, err := os.Stat(done); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not end")
+		}
+	}
+	got := take(t, s, many, pid)
+	used, known := got.Total.Get(sample.CPU)
+	used *= (got.Age - before.Age).Seconds() / 100
+	if alone, ok := got.Self.Get(sample.CPU); !ok || !known || used < 0.02 || alone > 50 {
+		t.Errorf("used %v s (known %v), the process alone %v %%", used, known, alone)
+	}
+}
+
 // TestNobodyIsStarted: gopsutil looks for children by starting pgrep for each process, which is never done here.
 func TestNobodyIsStarted(t *testing.T) {
 	pid := run(t, "exec 3<&0; cat <&3 & echo ready; wait")
@@ -177,7 +202,7 @@ func TestGone(t *testing.T) {
 func TestParseStat(t *testing.T) {
 	const text = "7 (a) S 1 (b) R 3 7 7 0 -1 4194304 1 2 3 4 110 220 9 9 20 0 5 0 1234 4096 77 184"
 	st, err := parseStat(7, []byte(text))
-	want := stat{pid: 7, parent: 3, threads: 5, start: 1234, ticks: 330, vms: 4096, rssPages: 77}
+	want := stat{pid: 7, parent: 3, threads: 5, start: 1234, ticks: 330, waited: 18, vms: 4096, rssPages: 77}
 	if err != nil || st != want {
 		t.Errorf("%+v, %v, want %+v", st, err, want)
 	}

@@ -1,6 +1,6 @@
 // Command web is a small web application that reloads on HUP: it answers with the text of the
 // file ./greeting, which it reads when it starts and again at each HUP. TERM ends it after the
-// requests under way.
+// requests under way. With "ask" it is its own client, for the rule that says whether it answers.
 package main
 
 import (
@@ -20,10 +20,14 @@ import (
 func main() {
 	log.SetFlags(0) // the logger stamps
 	log.SetPrefix("web: ")
-	if len(os.Args) != 2 {
-		log.Fatal("usage: web unix:PATH|HOST:PORT")
+	do, args := serve, os.Args[1:]
+	if len(args) > 0 && args[0] == "ask" {
+		do, args = ask, args[1:]
 	}
-	if err := serve(os.Args[1]); err != nil {
+	if len(args) != 1 {
+		log.Fatal("usage: web [ask] unix:PATH|HOST:PORT")
+	}
+	if err := do(args[0]); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -66,6 +70,26 @@ func serve(address string) error {
 		return err
 	}
 	return <-stopped
+}
+
+// ask waits for the page of the web at the address. Who asks knows how long that may take.
+func ask(address string) error {
+	network := "tcp"
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		network, address = "unix", path
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}}
+	response, err := client.Get("http://web/")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
 }
 
 // listen understands unix:PATH and HOST:PORT. A socket that a killed web has left is in the way.
