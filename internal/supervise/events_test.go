@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,5 +113,30 @@ func TestRepeatedDeath(t *testing.T) {
 	}
 	if r, err := event.Decode(line[:n]); err != nil || r.N != 7 || r.Event != event.Exited || r.PID != 812 {
 		t.Errorf("%s, %v", line[:n], err)
+	}
+}
+
+// TestTakeEvents: an upgrade takes no more memory for the events that wait than these have.
+func TestTakeEvents(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "held")
+	if err := os.WriteFile(name, []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(name, unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{events: newEventPipe("", nil)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := s.takeEvents(fd); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 16<<10 {
+		t.Errorf("%d bytes of memory", taken)
+	}
+	if got := string(bytes.Join(s.events.held, nil)); got != "one\ntwo\n" {
+		t.Errorf("held are %q", got)
 	}
 }

@@ -53,14 +53,28 @@ func (s *service) takeRecord(fd int) error {
 	if fd < 0 {
 		return nil
 	}
-	defer func() { _ = unix.Close(fd) }() // it was only read
-	line := make([]byte, svdir.MaxState)
-	n, err := unix.Pread(fd, line, 0)
+	line, err := readHanded(fd, svdir.MaxState)
 	if err != nil {
 		return err
 	}
-	s.handed, err = event.Decode(line[:n])
+	s.handed, err = event.Decode(line)
 	return err
+}
+
+// readHanded reads a file that the supervise before has handed on, and closes it. It takes no more memory than the
+// file has bytes.
+func readHanded(fd int, limit int64) ([]byte, error) {
+	defer func() { _ = unix.Close(fd) }() // it was only read
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	b := make([]byte, min(st.Size, limit))
+	n, err := unix.Pread(fd, b, 0)
+	if err != nil {
+		return nil, err
+	}
+	return b[:n], nil
 }
 
 // try runs what is at this binary's path now, to see whether it can take over.
@@ -187,15 +201,9 @@ func (s *service) takeEvents(fd int) error {
 	if fd < 0 {
 		return nil
 	}
-	defer func() { _ = unix.Close(fd) }() // it was only read
-	const limit = eventsHeld * fifo.Atomic
-	text := make([]byte, limit)
-	n, err := unix.Pread(fd, text, 0)
-	if err != nil {
-		return err
-	}
-	for line := range bytes.Lines(text[:n]) {
+	text, err := readHanded(fd, eventsHeld*fifo.Atomic)
+	for line := range bytes.Lines(text) {
 		s.events.held = append(s.events.held, bytes.Clone(line))
 	}
-	return nil
+	return err
 }
