@@ -58,7 +58,8 @@ func (h *hammer) life(n int) error {
 	}
 	up := func() bool {
 		alive := living(dir)
-		return state(dir, "state") == "up" && state(dir, "released") == "true" && len(alive) > 0 && fmt.Sprint(alive[len(alive)-1]) == state(dir, "pid")
+		stays := state(dir, "state") == "up" && state(dir, "released") == "true" && state(dir, "asked") != "true" // no TERM is on its way
+		return stays && len(alive) > 0 && fmt.Sprint(alive[len(alive)-1]) == state(dir, "pid")
 	}
 	if !poll(up) {
 		return fmt.Errorf("not up, though that was the last command: %s", state(dir, ""))
